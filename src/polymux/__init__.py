@@ -1,1 +1,75 @@
-"""x"""
+"""polymux: which examples to label, in any language.
+
+The names below are resolved when they are first used, so that importing the package loads neither
+torch nor transformers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polymux.encoders import BACKENDS, Model, encode
+    from polymux.evaluate import evaluate, predict
+    from polymux.prescribe import select
+    from polymux.readers import READERS, read
+    from polymux.records import Encodings, Example, Label, Pool, Prescription
+    from polymux.selection import STRATEGIES, select_encoded
+    from polymux.tasks import TASKS
+    from polymux.train import train
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BACKENDS": "encoders",
+    "Encodings": "records",
+    "Example": "records",
+    "Label": "records",
+    "Model": "encoders",
+    "Pool": "records",
+    "Prescription": "records",
+    "READERS": "readers",
+    "STRATEGIES": "selection",
+    "TASKS": "tasks",
+    "encode": "encoders",
+    "evaluate": "evaluate",
+    "predict": "evaluate",
+    "read": "readers",
+    "select": "prescribe",
+    "select_encoded": "selection",
+    "train": "train",
+}
+
+__all__ = [
+    "BACKENDS",
+    "READERS",
+    "STRATEGIES",
+    "TASKS",
+    "Encodings",
+    "Example",
+    "Label",
+    "Model",
+    "Pool",
+    "Prescription",
+    "encode",
+    "evaluate",
+    "predict",
+    "read",
+    "select",
+    "select_encoded",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'polymux' has no attribute {name!r}")
+    value = getattr(import_module(f"polymux.{_HOME[name]}"), name)
+    # A verb and its module may share a name (train, evaluate): the verb wins.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,69 @@
+"""The command line: each command parses, calls one library function, prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import polymux
+from polymux.cli import choose, demo, model, tables
+from polymux.cli.output import set_verbosity
+from polymux.errors import PolymuxError
+
+app = typer.Typer(
+    name="polymux",
+    help="Which examples to label, in any language.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+# Arguments that are left over are looked at by the commands, which know what they mean.
+LEFTOVERS = {"allow_extra_args": True}
+for _table in (choose.COMMANDS, model.COMMANDS, demo.COMMANDS, tables.COMMANDS):
+    for _name, _command in _table.items():
+        app.command(_name, context_settings=LEFTOVERS)(_command)
+
+# These may stand anywhere on the line.
+GLOBAL_FLAGS = frozenset({"--debug", "-v", "--verbose", "-q", "--quiet"})
+
+
+@app.callback()
+def everywhere(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more of the work.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Which examples to label, in any language."""
+    set_verbosity(-1 if quiet else int(verbose))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every error ends here, with its hint and its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    anywhere = [a for a in given if a in GLOBAL_FLAGS]
+    debug = "--debug" in anywhere
+    if "--version" in given[:1]:
+        print(f"polymux {polymux.__version__}")
+        return
+    try:
+        app([*anywhere, *(a for a in given if a not in GLOBAL_FLAGS)], prog_name="polymux")
+    except PolymuxError as error:
+        if debug:
+            raise
+        print(f"polymux: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if debug:
+            raise
+        print(
+            f"polymux: {error.filename or 'input or output'}: {error.strerror or error}\n"
+            "  hint: nothing that was finished before is touched; make room or permission, run again",
+            file=sys.stderr,
+        )
+        sys.exit(1)

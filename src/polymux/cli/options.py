@@ -1,0 +1,79 @@
+"""Every option once, as an Annotated alias; defaults live in the library functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+TaskName = Literal["token-classification", "text-classification", "question-answering"]
+
+ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="A local folder or a hub name.")]
+Task = Annotated[TaskName, typer.Option("--task", help="What is labelled.")]
+Sources = Annotated[
+    list[str],
+    typer.Option(
+        "--source",
+        metavar="PATH",
+        help="What may be labelled: file, folder, quoted glob or hf://name. Repeats.",
+    ),
+]
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        "--target", metavar="PATH", help="Unlabelled examples of what you care about. Repeats."
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")]
+Exclude = Annotated[
+    list[str],
+    typer.Option("--exclude", metavar="PATH", help="Examples that may not be chosen. Repeats."),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        "--language", metavar="FIELD|folder|file", help="Where an example's language is told."
+    ),
+]
+Fields = Annotated[
+    list[str],
+    typer.Option("--field", metavar="NAME=COLUMN", help="Which column holds a field. Repeats."),
+]
+Format = Annotated[
+    str | None, typer.Option("--format", metavar="NAME", help="Read every PATH as this format.")
+]
+Words = Annotated[
+    str | None,
+    typer.Option(
+        "--words", metavar="MODULE:FUNCTION", help="Splits plain text into words (token tasks)."
+    ),
+]
+OnError = Annotated[
+    Literal["stop", "skip"],
+    typer.Option("--on-error", help="Stop at a bad line, or skip, count and record it."),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Decides every random draw.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace the files polymux wrote into --out before.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+MaxLength = Annotated[
+    int | None,
+    typer.Option("--max-length", help="Sub-words read of an example (128; 256 for QA windows)."),
+]
+Stride = Annotated[
+    int | None, typer.Option("--stride", help="Sub-words two QA windows share (128).")
+]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")]
+Backend = Annotated[Literal["auto", "torch"], typer.Option("--backend", help="What runs the model.")]
+BatchTokens = Annotated[
+    int | None, typer.Option("--batch-tokens", help="Sub-words in a batch, padding counted.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never touch a network.")]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Load pickled weights, which can run code.")
+]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
+]
