@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
@@ -51,14 +51,13 @@ class Example:
     @property
     def text(self) -> str:
         """The example as a person reads it, on one line."""
-        parts = []
-        for value in self.fields.values():
-            parts.append(value if isinstance(value, str) else " ".join(value))
         surface = self.extra.get("text")
-        return surface if isinstance(surface, str) and "tokens" in self.fields else " | ".join(parts)
+        if isinstance(surface, str) and "tokens" in self.fields:
+            return surface
+        return " | ".join(v if isinstance(v, str) else " ".join(v) for v in self.fields.values())
 
 
-def _field_bytes(fields: Mapping[str, str | tuple[str, ...]], form: str | None) -> bytes:
+def _field_bytes(fields: Mapping[str, str | tuple[str, ...]], form: Literal["NFC"] | None) -> bytes:
     """Field names, values and their lengths, so that no two different examples give the same."""
     out = bytearray()
     for name in sorted(fields):
@@ -72,7 +71,7 @@ def _field_bytes(fields: Mapping[str, str | tuple[str, ...]], form: str | None) 
 
 
 def content_hashes(examples: Sequence[Example]) -> Hashes:
-    """128 bits an example from its task fields after Unicode NFC: what makes two of them the same."""
+    """128 bits an example from its task fields after Unicode NFC: what makes two the same."""
     data = b"".join(
         blake2b(_field_bytes(e.fields, "NFC"), digest_size=16).digest() for e in examples
     )
@@ -188,6 +187,7 @@ class Encodings:
     def take(self, index: Int[np.ndarray, "m"] | Bool[np.ndarray, "n"]) -> Encodings:
         """The examples at these positions, or where the mask is true."""
         positions = np.flatnonzero(index) if index.dtype == bool else index
+        at = positions.tolist()
         return replace(
             self,
             rows=self.rows[positions],
@@ -196,8 +196,8 @@ class Encodings:
             uncertainty={name: values[positions] for name, values in self.uncertainty.items()},
             lengths=self.lengths[positions],
             lost=self.lost[positions],
-            predictions=[self.predictions[i] for i in positions],
-            languages=None if self.languages is None else [self.languages[i] for i in positions],
+            predictions=[self.predictions[i] for i in at],
+            languages=None if self.languages is None else [self.languages[i] for i in at],
         )
 
     def of_measure(self, name: str) -> Float[np.ndarray, "n"]:
