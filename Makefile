@@ -1,0 +1,46 @@
+# Each target sets up what it needs: Python >= 3.11 and make are enough.
+.PHONY: demo test check docs bench install clean
+.DEFAULT_GOAL := demo
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# Two processes of one thread each: on two cores faster than one process of two threads.
+WORKERS ?= 2
+
+demo: .venv/installed
+	$(BIN)/polymux demo
+
+test: .venv/installed-dev
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST)
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+docs: .venv/installed-dev
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/memory.py
+
+install: .venv/installed-dev
+
+# torch first and alone, so that pip takes the CPU build wherever the machine offers one.
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "polymux needs Python 3.11 or later: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "setting up .venv (once, some minutes)"
+	$(PYTHON) -m venv .venv
+	$(PIP) torch
+	$(PIP) --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) --editable '.[dev,docs]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
