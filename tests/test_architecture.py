@@ -1,0 +1,93 @@
+"""What the tree promises: light imports, short modules, short functions, names that say something."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import polymux
+
+ROOT = Path(polymux.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+HEAVY = ("torch", "transformers", "accelerate", "datasets", "pyarrow", "altair", "pandas", "scipy")
+SAYS_NOTHING = {"utils", "util", "helpers", "common", "base", "manager", "misc", "core", "tools"}
+LONGEST_MODULE = 350
+LONGEST_FUNCTION = 60
+
+
+def heavy_modules_after(code: str) -> str:
+    """The heavy packages that a fresh interpreter has loaded after running this."""
+    report = f"import sys; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()[-1]
+
+
+def test_importing_polymux_loads_nothing_heavy() -> None:
+    assert heavy_modules_after("import polymux") == "[]"
+
+
+def test_importing_the_records_the_summaries_and_the_tables_loads_nothing_heavy() -> None:
+    code = "from polymux import READERS, STRATEGIES, TASKS, Pool, select_encoded"
+    assert heavy_modules_after(code) == "[]"
+
+
+def test_help_answers_and_loads_nothing_heavy() -> None:
+    code = """
+from polymux.cli import main
+try:
+    main(["--help"])
+except SystemExit as stop:
+    assert stop.code in (0, None), stop.code
+"""
+    assert heavy_modules_after(code) == "[]"
+
+
+def test_the_version_is_the_packages() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from polymux.cli import main; main(['--version'])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"polymux {polymux.__version__}\n"
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [
+        str(m) for m in MODULES if m.stem in SAYS_NOTHING or m.parent.name in SAYS_NOTHING
+    ] == []
+
+
+def test_no_module_is_too_long() -> None:
+    lengths = {str(m.relative_to(ROOT)): len(m.read_text("utf-8").splitlines()) for m in MODULES}
+    assert {name: n for name, n in lengths.items() if n > LONGEST_MODULE} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    long: dict[str, int] = {}
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > LONGEST_FUNCTION:
+                    long[f"{module.relative_to(ROOT)}:{node.name}"] = length
+    assert long == {}
+
+
+def test_nothing_catches_everything() -> None:
+    catchers = []
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            if isinstance(node, ast.ExceptHandler) and (
+                node.type is None
+                or (
+                    isinstance(node.type, ast.Name)
+                    and node.type.id in ("Exception", "BaseException")
+                )
+            ):
+                catchers.append(f"{module.relative_to(ROOT)}:{node.lineno}")
+    assert catchers == []
