@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         print(
             f"polymux: {error.filename or 'input or output'}: {error.strerror or error}\n"
-            "  hint: nothing that was finished before is touched; make room or permission, run again",
+            "  hint: what was finished before is untouched; make room or permission, run again",
             file=sys.stderr,
         )
         sys.exit(1)

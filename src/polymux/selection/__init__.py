@@ -1,0 +1,276 @@
+"""Strategies on arrays: the table, and the one loop that asks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import entry_points
+
+import numpy as np
+from jaxtyping import Float, Int, UInt64
+
+from polymux.errors import UsageError
+from polymux.records import SHARD_SIZE, Encodings, Hashes
+from polymux.selection.ask import Arrays, Ask, Choice, Fetch, OwnStrategy, Strategy
+from polymux.selection.average_dist import AVERAGE_DIST, AVERAGES
+from polymux.selection.distance import METRICS, Target
+from polymux.selection.knn_uncertainty import KNN_UNCERTAINTY
+from polymux.selection.quota import EGALITARIAN, GOLD, PLAN, RANDOM, SAME_DISTRIBUTION
+from polymux.selection.round_robin import ROUND_ROBIN
+from polymux.selection.summaries import Nearest
+from polymux.selection.uncertainty import UNCERTAINTY, UNCERTAINTY_KNN
+
+__all__ = [
+    "METRICS",
+    "STRATEGIES",
+    "Arrays",
+    "Ask",
+    "Choice",
+    "Strategy",
+    "Target",
+    "choose",
+    "choose_own",
+    "find_strategy",
+    "refuse_missing",
+    "select_encoded",
+]
+
+# A name and the rule it stands for: one that streams, or a function of one's own on arrays.
+STRATEGIES: dict[str, Strategy | OwnStrategy] = {
+    "average-dist": AVERAGE_DIST,
+    "uncertainty": UNCERTAINTY,
+    "knn-uncertainty": KNN_UNCERTAINTY,
+    "uncertainty-knn": UNCERTAINTY_KNN,
+    "round-robin": ROUND_ROBIN,
+    "random": RANDOM,
+    "egalitarian": EGALITARIAN,
+    "gold": GOLD,
+    "same-distribution": SAME_DISTRIBUTION,
+    "plan": PLAN,
+}
+
+Shards = Callable[[], Iterable[Encodings]]
+
+
+def find_strategy(name: str) -> Strategy | OwnStrategy:
+    """The rule of this name, from the table or from an installed package's entry point."""
+    if name not in STRATEGIES:
+        for entry in entry_points(group="polymux.strategies", name=name):
+            STRATEGIES[name] = entry.load()
+    if name not in STRATEGIES:
+        raise UsageError(
+            f"there is no strategy {name!r}", f"choose one of: {', '.join(STRATEGIES)}"
+        )
+    return STRATEGIES[name]
+
+
+def choose(
+    strategies: Mapping[str, Strategy],
+    budgets: Sequence[int],
+    ask: Ask,
+    shards: Shards,
+    fetch: Fetch,
+    *,
+    near_duplicates: float | None = None,
+) -> dict[tuple[str, int], Choice]:
+    """Answer every strategy and budget with as few looks at the shards as possible.
+
+    `shards()` is called again when a summary turned out too small; `fetch` gives the encodings of
+    rows. With `near_duplicates` an example nearer than that to one ranked before it is passed over,
+    and the ranking goes on.
+    """
+    check(ask)
+    answers: dict[tuple[str, int], Choice] = {}
+    pending = dict.fromkeys(strategies)
+    sizes: dict[str, int | None] = dict.fromkeys(strategies)
+    deeper = 1 if near_duplicates is None else 2
+    while pending:
+        largest = replace(ask, budget=max(budgets), depth=deeper * max(budgets))
+        summaries = {name: strategies[name].begin(largest, sizes[name]) for name in pending}
+        for encodings in shards():
+            for seen in summaries.values():
+                seen.see(encodings)
+        for name, seen in summaries.items():
+            found = {}
+            for budget in budgets:
+                asked = replace(ask, budget=budget, depth=deeper * budget)
+                choice = strategies[name].decide(seen, asked, fetch)
+                if choice is not None and near_duplicates is not None:
+                    choice = _apart(choice, near_duplicates, asked, fetch)
+                if choice is not None:
+                    found[name, budget] = choice
+            if len(found) == len(budgets):
+                answers |= found
+                del pending[name]
+            elif isinstance(seen, Nearest):
+                sizes[name] = 4 * seen.k
+        if near_duplicates is not None:
+            deeper *= 2
+    return answers
+
+
+def check(ask: Ask) -> None:
+    """Refuse options that no strategy can follow."""
+    wrong = [
+        (ask.budget < 1, f"the budget is {ask.budget}", "ask for at least one example"),
+        (ask.k < 1, f"--k {ask.k}", "the first k is a whole number from 1"),
+        (ask.ratio < 1, f"--ratio {ask.ratio}", "looking at less than the budget: give 1 or more"),
+        (
+            ask.candidates is not None and ask.candidates < 1,
+            f"--candidates {ask.candidates}",
+            "fewer candidates than the budget: give 1 or more",
+        ),
+        (
+            ask.distance not in METRICS,
+            f"there is no distance {ask.distance!r}",
+            f"choose one of: {', '.join(METRICS)}",
+        ),
+        (
+            ask.average not in AVERAGES,
+            f"there is no average {ask.average!r}",
+            f"choose one of: {', '.join(AVERAGES)}",
+        ),
+    ]
+    for is_wrong, what, hint in wrong:
+        if is_wrong:
+            raise UsageError(what, hint)
+
+
+def _apart(choice: Choice, least: float, ask: Ask, fetch: Fetch) -> Choice | None:
+    """The ranking without what is nearer than `least` to something ranked before it.
+
+    None when the budget is not reached although a longer ranking might reach it.
+    """
+    metric = METRICS[ask.distance]
+    vectors = metric.prepare(fetch(choice.rows).embeddings)
+    kept: list[int] = []
+    for position in range(len(vectors)):
+        difference = vectors[kept] - vectors[position]
+        distances = metric.finish(np.square(difference).sum(axis=-1))
+        if not (distances < least).any():
+            kept.append(position)
+        if len(kept) == ask.budget:
+            break
+    if len(kept) < ask.budget and len(choice.rows) == ask.depth:
+        return None
+    passed_over = kept[-1] + 1 - len(kept) if kept else 0
+    return Choice(choice.rows[kept], {**choice.facts, "near_duplicates": passed_over})
+
+
+def choose_own(
+    rule: OwnStrategy, name: str, budget: int, seed: int, source: Arrays, target: Arrays
+) -> Int[np.ndarray, "chosen"]:
+    """Ask a function of the user's own and hold it to the rules: positions in `source`."""
+    positions = np.asarray(rule(source, target, budget, seed))
+    size = len(source.hashes)
+    faults = [
+        (positions.ndim != 1 or positions.dtype.kind not in "iu", "did not return whole numbers"),
+        (len(np.unique(positions)) != positions.size, "chose an example twice"),
+        (positions.size != min(budget, size), f"chose {positions.size}, not {min(budget, size)}"),
+        (
+            positions.size > 0 and (positions.min() < 0 or positions.max() >= size),
+            f"chose a position outside 0..{size - 1}",
+        ),
+    ]
+    for is_fault, what in faults:
+        if is_fault:
+            raise UsageError(
+                f"the strategy {name!r} {what}",
+                "return min(budget, len(source.hashes)) different positions, best first",
+            )
+    return positions.astype(np.int64)
+
+
+def select_encoded(
+    source_embeddings: Float[np.ndarray, "pool dim"],
+    source_uncertainty: Float[np.ndarray, "pool"],
+    target_embeddings: Float[np.ndarray, "targets dim"],
+    *,
+    budget: int,
+    strategy: str = "knn-uncertainty",
+    languages: Sequence[str | None] | None = None,
+    keys: UInt64[np.ndarray, "pool 2"] | None = None,
+    seed: int = 0,
+    quotas: Mapping[str, int] | None = None,
+    distance: str = "l2",
+    average: str = "mean",
+    k: int = 1,
+    candidates: float | None = None,
+    ratio: float = 10.0,
+    near_duplicates: float | None = None,
+) -> Int[np.ndarray, "chosen"]:
+    """Arrays in, row numbers out, best first: the strategies of DeMuX section 3 without a model.
+
+    Uncertainty: higher = less sure. `keys` are content hashes, which decide ties and random draws;
+    without them the row number does. Raises UsageError for an unknown name or an option without
+    sense, and when the strategy needs languages that were not given.
+    """
+    rows = np.arange(len(source_embeddings), dtype=np.int64)
+    hashes = _row_hashes(rows) if keys is None else keys
+    named = tuple(languages) if languages is not None else None
+    rule = find_strategy(strategy)
+    size = min(budget, len(rows))
+    target_hashes = _row_hashes(np.arange(len(target_embeddings)))
+    if not isinstance(rule, Strategy):
+        unnamed: tuple[None, ...] = (None,) * len(rows)
+        source = Arrays(source_embeddings, source_uncertainty, named or unnamed, hashes)
+        target = Arrays(
+            target_embeddings,
+            np.full(len(target_embeddings), np.nan),
+            (None,) * len(target_embeddings),
+            target_hashes,
+        )
+        return choose_own(rule, strategy, size, seed, source, target)
+    refuse_missing(strategy, rule, {"languages": named is not None, "quotas": quotas is not None})
+    encodings = Encodings(
+        rows=rows,
+        hashes=hashes,
+        embeddings=np.asarray(source_embeddings),
+        uncertainty={"given": np.asarray(source_uncertainty)},
+        lengths=np.zeros(len(rows), dtype=np.int64),
+        lost=np.zeros(len(rows), dtype=np.int64),
+        predictions=[""] * len(rows),
+        languages=named,
+    )
+
+    def shards() -> Iterator[Encodings]:
+        for start in range(0, len(rows), SHARD_SIZE):
+            yield encodings.take(rows[start : start + SHARD_SIZE])
+
+    ask = Ask(
+        target=np.asarray(target_embeddings),
+        target_hashes=target_hashes,
+        target_languages=(None,) * len(target_embeddings),
+        budget=size,
+        depth=size,
+        seed=seed,
+        measure="given",
+        distance=distance,
+        average=average,
+        k=k,
+        candidates=candidates,
+        ratio=ratio,
+        quotas=quotas,
+    )
+    found = choose(
+        {strategy: rule}, [size], ask, shards, encodings.take, near_duplicates=near_duplicates
+    )
+    return found[strategy, size].rows
+
+
+def _row_hashes(rows: Int[np.ndarray, "n"]) -> Hashes:
+    return np.stack([rows, np.zeros_like(rows)], axis=1).astype(np.uint64)
+
+
+WHERE_TO_GIVE = {
+    "languages": "tell where an example's language stands: --language FIELD, folder or file",
+    "quotas": "give counts per language: --plan FILE (plan) or --like OUT (same-distribution)",
+    "gold": "name the labelled-language pool: --gold PATH",
+}
+
+
+def refuse_missing(name: str, rule: Strategy, given: Mapping[str, bool]) -> None:
+    """A strategy asked for without what it needs."""
+    for need in sorted(rule.needs):
+        if not given.get(need, False):
+            raise UsageError(f"{name} needs {need}", WHERE_TO_GIVE[need])

@@ -1,0 +1,58 @@
+"""UNCERTAINTY (DeMuX, section 3.2): the examples the model is least sure of."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from polymux.records import Encodings
+from polymux.selection.ask import Ask, Choice, Fetch, Strategy
+from polymux.selection.average_dist import in_order
+from polymux.selection.distance import Target
+from polymux.selection.summaries import Key, Smallest
+
+
+def least_sure(measure: str) -> Key:
+    """The key of UNCERTAINTY: -u(x), so that the least sure comes first."""
+
+    def key(
+        encodings: Encodings, n: int, cut: float
+    ) -> tuple[Int[np.ndarray, "m"], Float[np.ndarray, "m"]]:
+        keys = -encodings.of_measure(measure).astype(np.float64)
+        positions = np.flatnonzero(keys <= cut)
+        return positions, keys[positions]
+
+    return key
+
+
+UNCERTAINTY = Strategy(
+    "largest uncertainty (DeMuX 3.2); may hurt token tasks at low budgets",
+    lambda ask, size: Smallest(ask.depth, least_sure(ask.measure)),
+    in_order,
+    is_prefix_consistent=True,
+)
+
+
+def _begin_wide(ask: Ask, size: int | None) -> Smallest:
+    return Smallest(max(ask.depth, math.ceil(ask.ratio * ask.budget)), least_sure(ask.measure))
+
+
+def uncertainty_knn(seen: Smallest, ask: Ask, fetch: Fetch) -> Choice:
+    """Of the `ratio` x B least sure, those with the smallest distance to their nearest target.
+
+    The open question of DeMuX, section 9: first uncertainty, then nearness.
+    """
+    wide = max(ask.depth, math.ceil(ask.ratio * ask.budget))
+    candidates = fetch(seen.rows[:wide])
+    nearest = Target.of(ask.target, ask.distance).nearest_distance(candidates.embeddings)
+    order = np.lexsort((candidates.rows, candidates.hashes[:, 1], candidates.hashes[:, 0], nearest))
+    return Choice(candidates.rows[order][: ask.depth], {"looked_at": len(candidates)})
+
+
+UNCERTAINTY_KNN = Strategy(
+    "of the ratio x B least sure, the nearest to any target example (DeMuX 9)",
+    _begin_wide,
+    uncertainty_knn,
+)
