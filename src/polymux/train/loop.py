@@ -1,0 +1,313 @@
+"""The one training loop: what a row is, how a batch is made and the loss are arguments.
+
+Fine-tuning, pre-training on masked words and distillation all run through `fit`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.tracking import filter_trackers
+from torch import Tensor, nn
+
+from polymux.errors import UsageError, WorkError
+from polymux.train.checkpoint import Checkpoint
+from polymux.train.recipe import Recipe
+
+R = TypeVar("R")
+Batch = Mapping[str, Tensor]
+Progress = Callable[[str, int, int | None], None]
+
+# Batches sorted together by length: enough to save padding, few enough to stay random.
+BUCKET_BATCHES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """How a training went; the weights are in the model that was given."""
+
+    losses: tuple[float, ...]
+    """Mean loss of each update."""
+    updates_per_epoch: int
+    resumed_at: int
+    """The update it went on from; 0 if from the beginning."""
+    seconds: float
+    notes: tuple[str, ...]
+    """What a person should know."""
+
+    @property
+    def epoch_losses(self) -> list[float]:
+        """Mean loss of each epoch; the last one may be cut short by `steps`."""
+        size = self.updates_per_epoch
+        starts = range(0, len(self.losses), size)
+        return [float(np.mean(self.losses[start : start + size])) for start in starts]
+
+
+def batches(
+    count: int, batch_size: int, *, seed: int, epoch: int, lengths: Sequence[int] | None = None
+) -> list[list[int]]:
+    """The rows of every batch of an epoch: each row once, in an order that seed and epoch decide.
+
+    With lengths, rows of like length share a batch, to save padding; without, all is shuffled.
+    """
+    draw = np.random.default_rng([seed, epoch])
+    order = draw.permutation(count).tolist()
+    if lengths is not None:
+        span = batch_size * BUCKET_BATCHES
+        buckets = [order[i : i + span] for i in range(0, count, span)]
+        order = [row for bucket in buckets for row in sorted(bucket, key=lambda r: lengths[r])]
+    cut = [order[i : i + batch_size] for i in range(0, count, batch_size)]
+    if lengths is not None:
+        cut = [cut[i] for i in draw.permutation(len(cut))]
+    return cut
+
+
+def _torch_seed(seed: int, update: int) -> int:
+    """One number an update for torch's draws (dropout, masks), so that a resume repeats them."""
+    digest = blake2b(f"polymux {seed} {update}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("there is no CUDA device here", "train with --device cpu")
+    return torch.device(name)
+
+
+@contextmanager
+def _own_randomness(device: torch.device) -> Iterator[None]:
+    """Leave torch's global generators as they were found."""
+    cuda = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        yield
+
+
+@dataclass(slots=True)
+class Trainer:
+    """What every update needs, and how far they are."""
+
+    accelerator: Accelerator
+    device: torch.device
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    collate: Callable[[Sequence[Any]], Batch]
+    loss: Callable[[nn.Module, Batch], Tensor]
+    units: Callable[[Batch], float]
+    clip: float | None
+    autocast: torch.dtype
+    at_once: int
+    """Rows that fit into memory together."""
+    losses: list[float] = field(default_factory=list)
+    """Of the updates so far."""
+    notes: list[str] = field(default_factory=list)
+
+    def update(self, rows: Sequence[Sequence[Any]], seed: int, rate: float) -> float:
+        """One update from the micro-batches `rows`; gives the mean loss over all their units."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        while True:
+            size = self.at_once
+            micro = [part[i : i + size] for part in rows for i in range(0, len(part), size)]
+            torch.default_generator.manual_seed(seed)
+            if self.device.type == "cuda":
+                torch.cuda.manual_seed(seed)
+            try:
+                return self._step(micro)
+            except torch.OutOfMemoryError as error:
+                largest = max(len(part) for part in micro)
+                if largest == 1:
+                    raise WorkError(
+                        "one example does not fit into the device's memory",
+                        "give a smaller --max-length, a smaller model or --device cpu",
+                    ) from error
+                self.at_once = (largest + 1) // 2
+            if not self.notes:
+                self.notes.append(
+                    "out of memory: batches go through the model in parts; the gradient is the same"
+                )
+
+    def _step(self, micro: Sequence[Sequence[Any]]) -> float:
+        self.optimizer.zero_grad()
+        made = [self.collate(part) for part in micro]
+        weights = [self.units(batch) for batch in made]
+        whole = sum(weights)
+        summed = 0.0
+        for batch, weight in zip(made, weights, strict=True):
+            if weight == 0:
+                continue
+            moved = {name: value.to(self.device) for name, value in batch.items()}
+            with torch.autocast(
+                self.device.type, self.autocast, enabled=self.autocast != torch.float32
+            ):
+                value = self.loss(self.model, moved)
+            share = value * (weight / whole)
+            self.accelerator.backward(share)
+            summed += float(share.detach())
+        if not math.isfinite(summed):
+            raise WorkError(
+                f"the loss became {summed}",
+                "train with a lower --lr; nothing was written",
+            )
+        if whole:
+            if self.clip is not None:
+                self.accelerator.clip_grad_norm_(self.model.parameters(), self.clip)
+            self.optimizer.step()
+        return summed
+
+
+def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW; biases and the gains of norms never decay."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.lr, betas=recipe.betas)
+
+
+def _accelerator(trackers: Sequence[Any], folder: Path | None, recipe: Recipe) -> Accelerator:
+    try:
+        there = filter_trackers(list(trackers), folder)
+    except ValueError as error:
+        raise UsageError(str(error), "name trackers that accelerate knows, or none") from error
+    if len(there) < len(set(trackers)):
+        missing = [t for t in trackers if t not in {str(found) for found in there}]
+        raise UsageError(f"the tracker {missing[0]} is not installed", f"pip install {missing[0]}")
+    made = Accelerator(log_with=there or None, project_dir=folder)
+    if made.num_processes > 1:
+        raise UsageError("training runs in one process", "start polymux without a launcher")
+    if there:
+        made.init_trackers("polymux", config=asdict(recipe))
+    return made
+
+
+def _trainer(
+    model: nn.Module,
+    recipe: Recipe,
+    device: str,
+    collate: Callable[[Sequence[R]], Batch],
+    loss: Callable[[nn.Module, Batch], Tensor],
+    units: Callable[[Batch], float] | None,
+    trackers: Sequence[Any],
+    folder: Path | None,
+) -> Trainer:
+    where = _device(device)
+    return Trainer(
+        accelerator=_accelerator(trackers, folder, recipe),
+        device=where,
+        model=model.to(where).train(),
+        optimizer=_adamw(model, recipe),
+        collate=collate,
+        loss=loss,
+        units=units or (lambda batch: len(next(iter(batch.values())))),
+        clip=recipe.clip,
+        autocast=getattr(torch, recipe.precision),
+        at_once=recipe.batch_size,
+    )
+
+
+def _plan(
+    rows: Sequence[R], recipe: Recipe, lengths: Sequence[int] | None, start: int
+) -> Iterator[tuple[int, list[list[R]]]]:
+    """Each update from `start` on, with its batches."""
+    per_epoch = recipe.updates_per_epoch(len(rows))
+    size, seed = recipe.batch_size, recipe.seed
+    epoch, order = -1, list[list[int]]()
+    for update in range(start, recipe.updates(len(rows))):
+        if update // per_epoch != epoch:
+            epoch = update // per_epoch
+            order = batches(len(rows), size, seed=seed, epoch=epoch, lengths=lengths)
+        first = update % per_epoch * recipe.accumulation
+        taken = order[first : first + recipe.accumulation]
+        yield update, [[rows[i] for i in batch] for batch in taken]
+
+
+def _run(
+    trainer: Trainer,
+    rows: Sequence[R],
+    recipe: Recipe,
+    lengths: Sequence[int] | None,
+    saved: Checkpoint | None,
+    progress: Progress | None,
+) -> None:
+    """Every update that is not done yet."""
+    updates = recipe.updates(len(rows))
+    for update, micro in _plan(rows, recipe, lengths, len(trainer.losses)):
+        rate = recipe.rate(update, updates)
+        loss = trainer.update(micro, _torch_seed(recipe.seed, update), rate)
+        trainer.losses.append(loss)
+        if saved and saved.due() and update + 1 < updates:
+            saved.save(trainer)
+        trainer.accelerator.log({"loss": loss, "lr": rate}, step=update + 1)
+        if progress:
+            progress("training", update + 1, updates)
+    if not all(bool(p.isfinite().all()) for p in trainer.model.parameters()):
+        raise WorkError("the weights are no longer finite", "train with a lower --lr")
+
+
+def fit(
+    model: nn.Module,
+    rows: Sequence[R],
+    collate: Callable[[Sequence[R]], Batch],
+    loss: Callable[[nn.Module, Batch], Tensor],
+    recipe: Recipe,
+    *,
+    units: Callable[[Batch], float] | None = None,
+    length: Callable[[R], int] | None = None,
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 300.0,
+    resume: bool = False,
+    identity: str = "",
+    trackers: Sequence[Any] = (),
+    progress: Progress | None = None,
+) -> Fitted:
+    """Train `model` in place with AdamW, and leave it in evaluation mode.
+
+    `collate` makes a batch of tensors from some rows; `loss` is a mean over the `units` of the
+    batch (as many as its tensors are long, unless told). The gradient of an update is that of the
+    mean over all units of its batches: accumulation changes nothing but memory.
+    The recipe's seed decides the order of the rows and what `collate`, `loss` and the model draw
+    from torch, which is seeded anew for each update and restored afterwards.
+    The state is saved into the folder `checkpoint` whenever `checkpoint_seconds` have passed;
+    `resume` goes on from there to the same weights, if recipe and `identity` (what is trained on
+    what) are those it was begun with. `length` of a row is what a bucketed recipe sorts by;
+    `trackers` are accelerate's, by name or as objects.
+
+    Raises:
+        UsageError: no rows, a checkpoint of something else, a tracker that is not there.
+        WorkError: a loss that is not finite, or no memory for one row.
+    """
+    if not rows:
+        raise UsageError("there is nothing to train on", "give at least one labelled example")
+    began = time.monotonic()
+    trainer = _trainer(model, recipe, device, collate, loss, units, trackers, checkpoint)
+    saved = None
+    if checkpoint is not None:
+        name = f"{recipe} on {len(rows)} rows {identity}"
+        saved = Checkpoint(checkpoint, checkpoint_seconds, name)
+    if saved and resume:
+        saved.load(trainer)
+    start = len(trainer.losses)
+    lengths = [length(row) for row in rows] if length and recipe.bucketed else None
+    try:
+        with _own_randomness(trainer.device):
+            _run(trainer, rows, recipe, lengths, saved, progress)
+    finally:
+        trainer.accelerator.end_training()
+    model.eval()
+    seconds = time.monotonic() - began
+    per_epoch = recipe.updates_per_epoch(len(rows))
+    return Fitted(tuple(trainer.losses), per_epoch, start, seconds, tuple(trainer.notes))
