@@ -22,7 +22,7 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports --no-cache
 
 docs: .venv/installed-dev
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/memory.py

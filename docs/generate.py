@@ -1,0 +1,167 @@
+"""Reference tables made from the code, put where a page says `<!-- generated: NAME -->`.
+
+A hook of mkdocs, so the pages are as new as the code that they are built with.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperOption
+
+import polymux
+from polymux.cli import app
+from polymux.readers import READERS
+from polymux.selection import STRATEGIES, Strategy
+from polymux.tasks import TASKS
+from polymux.train.presets import PRESETS
+
+MARKER = re.compile(r"<!-- generated: ([a-z-]+) -->")
+
+
+def first_line(thing: object) -> str:
+    """The first sentence of a docstring, on one line."""
+    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return text.removesuffix(".")
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    lines = [list(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def commands() -> Mapping[str, TyperCommand]:
+    """Every command of the command line by name, in the order of its help."""
+    found = typer.main.get_group(app).commands
+    return {name: c for name, c in found.items() if isinstance(c, TyperCommand)}
+
+
+def parameters(command: TyperCommand) -> list[TyperArgument | TyperOption]:
+    """What can be given to a command, but for `--help`."""
+    return [p for p in command.params if isinstance(p, TyperArgument | TyperOption)]
+
+
+def _default(parameter: TyperArgument | TyperOption) -> str:
+    if parameter.required:
+        return "required"
+    if parameter.default in (None, False, [], ()) or callable(parameter.default):
+        return ""
+    return f"`{parameter.default}`"
+
+
+def _signature(parameter: TyperArgument | TyperOption) -> str:
+    choices = getattr(getattr(parameter, "type", None), "choices", ())
+    value = parameter.metavar or "|".join(choices) or "VALUE"
+    if isinstance(parameter, TyperArgument):
+        return f"`{value}`"
+    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+    if parameter.is_flag:
+        return names
+    return f"{names} {value}" + (" ..." if parameter.multiple else "")
+
+
+def _command(name: str, command: TyperCommand) -> str:
+    rows = [
+        (_signature(parameter), _default(parameter), parameter.help or "")
+        for parameter in parameters(command)
+    ]
+    text = inspect.cleandoc(command.help or "").replace("\b\n", "")
+    options = table(("option", "default", "what it does"), rows) if rows else ""
+    return f"## polymux {name}\n\n{text}\n\n{options}\n"
+
+
+def command_line() -> str:
+    """Every command with its help and all of its options."""
+    return "\n".join(_command(name, command) for name, command in commands().items())
+
+
+def strategies() -> str:
+    """Every strategy: what it does, what it needs, whether smaller choices are its prefixes."""
+    return table(
+        ("strategy", "what it chooses", "needs", "prefix-consistent"),
+        (
+            (
+                f"`{name}`",
+                rule.line,
+                ", ".join(sorted(rule.needs)),
+                "yes" if rule.is_prefix_consistent else "no",
+            )
+            for name, rule in STRATEGIES.items()
+            if isinstance(rule, Strategy)
+        ),
+    )
+
+
+def uncertainties() -> str:
+    """Every uncertainty measure of every task, the default first."""
+    rows = []
+    for task, module in TASKS.items():
+        names = sorted(module.MEASURES, key=lambda name: name != module.DEFAULT_MEASURE)
+        rows += [(task, f"`{name}`", first_line(module.MEASURES[name])) for name in names]
+    return table(("task", "measure", "what it is"), rows)
+
+
+def formats() -> str:
+    """Every format by the name that `--format` takes."""
+    return table(
+        ("format", "what is read"), ((f"`{name}`", first_line(r)) for name, r in READERS.items())
+    )
+
+
+def presets() -> str:
+    """Every preset of `polymux train --preset`."""
+    return table(
+        ("preset", "task", "learning rate", "epochs", "batch", "sub-words"),
+        (
+            (f"`{name}`", p.task or "any", *map(str, (p.lr, p.epochs, p.batch_size, p.max_length)))
+            for name, p in PRESETS.items()
+        ),
+    )
+
+
+def _public(name: str) -> str:
+    thing = getattr(polymux, name)
+    text = inspect.getdoc(thing) or "" if callable(thing) else ""
+    if inspect.isfunction(thing) or inspect.isclass(thing):
+        parameters = [
+            str(p.replace(annotation=inspect.Parameter.empty))
+            for p in inspect.signature(thing).parameters.values()
+        ]
+        call = f"{name}({', '.join(parameters)})"
+        text = f"```text\n{call}\n```\n\n{text}"
+        methods = [
+            f"`.{key}`: {first_line(value)}."
+            for key, value in vars(thing).items()
+            if not key.startswith("_")
+            and (inspect.isfunction(value) or isinstance(value, property))
+        ]
+        text = "\n\n".join([text, *methods]) if inspect.isclass(thing) else text
+    elif isinstance(thing, dict):
+        text = "A table: " + ", ".join(f"`{key}`" for key in thing) + "."
+    return f"## {name}\n\n{text}\n"
+
+
+def python() -> str:
+    """Every public name with its signature and docstring."""
+    return "\n".join(_public(name) for name in sorted(polymux.__all__, key=str.lower))
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "command-line": command_line,
+    "formats": formats,
+    "presets": presets,
+    "python": python,
+    "strategies": strategies,
+    "uncertainties": uncertainties,
+}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Mkdocs calls this for each page before rendering it."""
+    return MARKER.sub(lambda match: GENERATED[match[1]](), markdown)
