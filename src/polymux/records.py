@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from polymux.errors import InputError, UsageError
+from polymux.folders import Texts, write_texts
 
 # The fields that make an example of each task; a field ending in "?" may be missing.
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -260,7 +261,7 @@ class Prescription:
     picks: tuple[Pick, ...]
     manifest: Mapping[str, Any]
     """What `selection.json` says; with it the choice can be made again to the letter."""
-    files: Mapping[str, Callable[[], Iterable[str]]]
+    files: Texts
     """What `write` puts into a folder: the name of each file and the maker of its text."""
 
     def __len__(self) -> int:
@@ -270,6 +271,13 @@ class Prescription:
     def rows(self) -> list[int]:
         """Rows in the source pool, best first."""
         return [pick.row for pick in self.picks]
+
+    def write(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write `files` into a folder: all or none, the manifest last.
+
+        Raises UsageError for a folder that is not empty, unless `force` replaces what is there.
+        """
+        write_texts(Path(folder), self.files, force=force)
 
     @property
     def ids(self) -> list[str]:

@@ -40,6 +40,14 @@ Fields = Annotated[
     list[str],
     typer.Option("--field", metavar="NAME=COLUMN", help="Which column holds a field. Repeats."),
 ]
+SourceFields = Annotated[
+    list[str],
+    typer.Option("--source-field", metavar="NAME=COLUMN", help="--field of the source only."),
+]
+TargetFields = Annotated[
+    list[str],
+    typer.Option("--target-field", metavar="NAME=COLUMN", help="--field of the target only."),
+]
 Format = Annotated[
     str | None, typer.Option("--format", metavar="NAME", help="Read every PATH as this format.")
 ]
@@ -66,7 +74,9 @@ Stride = Annotated[
     int | None, typer.Option("--stride", help="Sub-words two QA windows share (128).")
 ]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option("--device", help="Where to run.")]
-Backend = Annotated[Literal["auto", "torch"], typer.Option("--backend", help="What runs the model.")]
+Backend = Annotated[
+    Literal["auto", "torch"], typer.Option("--backend", help="What runs the model.")
+]
 BatchTokens = Annotated[
     int | None, typer.Option("--batch-tokens", help="Sub-words in a batch, padding counted.")
 ]

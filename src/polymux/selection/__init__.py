@@ -15,22 +15,27 @@ from polymux.selection.ask import Arrays, Ask, Choice, Fetch, OwnStrategy, Strat
 from polymux.selection.average_dist import AVERAGE_DIST, AVERAGES
 from polymux.selection.distance import METRICS, Target
 from polymux.selection.knn_uncertainty import KNN_UNCERTAINTY
-from polymux.selection.quota import EGALITARIAN, GOLD, PLAN, RANDOM, SAME_DISTRIBUTION
+from polymux.selection.quota import EGALITARIAN, GOLD, PLAN, RANDOM, SAME_DISTRIBUTION, drawn
 from polymux.selection.round_robin import ROUND_ROBIN
-from polymux.selection.summaries import Nearest
+from polymux.selection.summaries import Nearest, Smallest
 from polymux.selection.uncertainty import UNCERTAINTY, UNCERTAINTY_KNN
 
 __all__ = [
-    "METRICS",
     "STRATEGIES",
     "Arrays",
     "Ask",
     "Choice",
+    "Nearest",
+    "OwnStrategy",
+    "Smallest",
     "Strategy",
     "Target",
+    "check",
     "choose",
     "choose_own",
+    "drawn",
     "find_strategy",
+    "lines",
     "refuse_missing",
     "select_encoded",
 ]
@@ -64,10 +69,17 @@ def find_strategy(name: str) -> Strategy | OwnStrategy:
     return STRATEGIES[name]
 
 
+def lines() -> dict[str, str]:
+    """Every strategy with its rule in one line."""
+    return {
+        name: rule.line if isinstance(rule, Strategy) else (rule.__doc__ or "").split("\n")[0]
+        for name, rule in STRATEGIES.items()
+    }
+
+
 def choose(
-    strategies: Mapping[str, Strategy],
+    asked: Mapping[str, tuple[Strategy, Ask]],
     budgets: Sequence[int],
-    ask: Ask,
     shards: Shards,
     fetch: Fetch,
     *,
@@ -79,24 +91,27 @@ def choose(
     rows. With `near_duplicates` an example nearer than that to one ranked before it is passed over,
     and the ranking goes on.
     """
-    check(ask)
     answers: dict[tuple[str, int], Choice] = {}
-    pending = dict.fromkeys(strategies)
-    sizes: dict[str, int | None] = dict.fromkeys(strategies)
+    pending = dict(asked)
+    sizes: dict[str, int | None] = dict.fromkeys(asked)
     deeper = 1 if near_duplicates is None else 2
     while pending:
-        largest = replace(ask, budget=max(budgets), depth=deeper * max(budgets))
-        summaries = {name: strategies[name].begin(largest, sizes[name]) for name in pending}
+        most = max(budgets)
+        summaries = {
+            name: rule.begin(replace(ask, budget=most, depth=deeper * most), sizes[name])
+            for name, (rule, ask) in pending.items()
+        }
         for encodings in shards():
             for seen in summaries.values():
                 seen.see(encodings)
         for name, seen in summaries.items():
             found = {}
+            rule, ask = pending[name]
             for budget in budgets:
-                asked = replace(ask, budget=budget, depth=deeper * budget)
-                choice = strategies[name].decide(seen, asked, fetch)
+                question = replace(ask, budget=budget, depth=deeper * budget)
+                choice = rule.decide(seen, question, fetch)
                 if choice is not None and near_duplicates is not None:
-                    choice = _apart(choice, near_duplicates, asked, fetch)
+                    choice = _apart(choice, near_duplicates, question, fetch)
                 if choice is not None:
                     found[name, budget] = choice
             if len(found) == len(budgets):
@@ -252,8 +267,9 @@ def select_encoded(
         ratio=ratio,
         quotas=quotas,
     )
+    check(ask)
     found = choose(
-        {strategy: rule}, [size], ask, shards, encodings.take, near_duplicates=near_duplicates
+        {strategy: (rule, ask)}, [size], shards, encodings.take, near_duplicates=near_duplicates
     )
     return found[strategy, size].rows
 

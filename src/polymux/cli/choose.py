@@ -1,0 +1,228 @@
+"""`polymux select`: the main job from the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from polymux.cli import options
+from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
+from polymux.errors import UsageError
+
+
+def select(
+    context: typer.Context,
+    model: options.ModelPath,
+    task: options.Task,
+    source: options.Sources,
+    target: options.Targets,
+    budget: Annotated[
+        str, typer.Option("--budget", metavar="N[,N...]", help="How many examples to choose.")
+    ],
+    out: options.Out,
+    strategy: Annotated[
+        str, typer.Option("--strategy", metavar="NAME[,NAME...]", help="The rule, or several.")
+    ] = "knn-uncertainty",
+    seed: options.Seed = 0,
+    exclude: options.Exclude = [],  # noqa: B006  (typer copies it)
+    exclude_target: Annotated[
+        bool, typer.Option("--exclude-target", help="Leave out what stands in the target too.")
+    ] = False,
+    language: options.Language = None,
+    uncertainty: Annotated[
+        str | None, typer.Option("--uncertainty", metavar="NAME", help="The measure that decides.")
+    ] = None,
+    gold: Annotated[
+        list[str],
+        typer.Option("--gold", metavar="PATH", help="The labelled-language pool of `gold`."),
+    ] = [],  # noqa: B006
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", metavar="OUT", help="The choice `same-distribution` copies."),
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="CSV language,count of `plan`.")
+    ] = None,
+    distance: Annotated[str, typer.Option("--distance", help="l2 or cosine.")] = "l2",
+    average: Annotated[
+        str, typer.Option("--average", help="average-dist: mean, or macro (per language first).")
+    ] = "mean",
+    k: Annotated[int, typer.Option("--k", help="knn-uncertainty: the first k.")] = 1,
+    candidates: Annotated[
+        float | None,
+        typer.Option(
+            "--candidates", metavar="C", help="knn-uncertainty: smallest k that reaches C budgets."
+        ),
+    ] = None,
+    ratio: Annotated[
+        float, typer.Option("--ratio", help="uncertainty-knn: budgets of least sure looked at.")
+    ] = 10.0,
+    near_duplicates: Annotated[
+        float | None,
+        typer.Option("--near-duplicates", metavar="X", help="Pass over what is nearer than X."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="released-code: as the paper's code reads it.")
+    ] = None,
+    max_length: options.MaxLength = None,
+    stride: options.Stride = None,
+    aggregate: Annotated[
+        str, typer.Option("--aggregate", help="QA windows: joint, surest, mean or worst.")
+    ] = "joint",
+    device: options.Device = "auto",
+    backend: options.Backend = "auto",
+    batch_tokens: options.BatchTokens = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="DIR|off", help="Where encodings are kept for next time."),
+    ] = None,
+    field: options.Fields = [],  # noqa: B006
+    source_field: options.SourceFields = [],  # noqa: B006
+    target_field: options.TargetFields = [],  # noqa: B006
+    format_: options.Format = None,
+    words: options.Words = None,
+    on_error: options.OnError = "stop",
+    force: options.Force = False,
+    offline: options.Offline = False,
+    allow_pickle: options.AllowPickle = False,
+    trust_remote_code: options.TrustRemoteCode = False,
+    json: options.Json = False,
+) -> None:
+    """Choose which examples of a pool to label, for a small unlabelled sample of what matters.
+
+    [dim]polymux select xlm-roberta-base-pos --task token-classification
+    --source 'ud/*/train.conllu' --target mine.txt --budget 500 --out chosen/[/dim]
+    """
+    refuse_leftovers(context.args)
+    from polymux.encoders import Model
+    from polymux.folders import check_free
+    from polymux.prescribe import PRESETS, select_many
+    from polymux.readers import read
+
+    budgets, strategies = _numbers(budget), _names(strategy)
+    check_free(out, force=force)
+    reading: dict[str, Any] = {
+        "task": task,
+        "language": language,
+        "format": format_,
+        "on_error": on_error,
+        "words": words,
+        "offline": offline,
+    }
+    shared = pairs(field, "--field")
+    source_pool = read(
+        *source, fields=shared | pairs(source_field, "--source-field"), name="source", **reading
+    )
+    target_pool = read(
+        *target, fields=shared | pairs(target_field, "--target-field"), name="target", **reading
+    )
+    loaded = Model(
+        model,
+        task=task,
+        device=device,
+        max_length=max_length,
+        stride=128 if stride is None else stride,
+        batch_tokens=batch_tokens,
+        aggregate=PRESETS[preset].aggregate if preset in PRESETS else aggregate,
+        allow_pickle=allow_pickle,
+        trust_remote_code=trust_remote_code,
+        offline=offline,
+        backend=backend,
+    )
+    with progress() as show:
+        made = select_many(
+            loaded,
+            source_pool,
+            target_pool,
+            budgets=budgets,
+            strategies=strategies,
+            seed=seed,
+            uncertainty=uncertainty,
+            exclude=[read(path, fields=shared, name="exclude", **reading) for path in exclude],
+            exclude_target=exclude_target,
+            gold=read(*gold, fields=shared, name="gold", **reading) if gold else None,
+            like=like,
+            plan=plan,
+            distance=distance,
+            average=average,
+            k=k,
+            candidates=candidates,
+            ratio=ratio,
+            near_duplicates=near_duplicates,
+            preset=preset,
+            store=_store_folder(store),
+            spool=out.absolute().parent,
+            progress=show,
+        )
+    _write(made, out, force=force)
+    _print(made, out, json=json)
+
+
+def _numbers(budget: str) -> list[int]:
+    parts = [part.strip() for part in budget.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(
+            f"--budget {budget}: not a number of examples",
+            "give a whole number above 0, or several with commas: --budget 100,1000",
+        )
+    return sorted({int(part) for part in parts})
+
+
+def _names(strategy: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in strategy.split(",")))
+
+
+def _store_folder(given: str | None) -> Path | None:
+    """The folder for encodings; None spools them beside the results for this run only."""
+    if given == "off":
+        return None
+    if given is not None:
+        return Path(given)
+    if "POLYMUX_STORE" in os.environ:
+        return Path(os.environ["POLYMUX_STORE"])
+    from platformdirs import user_cache_path
+
+    return user_cache_path("polymux") / "store"
+
+
+def _write(made: Any, out: Path, *, force: bool) -> None:
+    from polymux.folders import write_texts
+    from polymux.prescribe.summary import summary_files
+
+    if len(made) == 1:
+        next(iter(made.values())).write(out, force=force)
+    else:
+        write_texts(out, summary_files(made), force=force)
+
+
+def _print(made: Any, out: Path, *, json: bool) -> None:
+    if json:
+        print_json([choice.manifest for choice in made.values()])
+        return
+    for (strategy, budget), choice in made.items():
+        place = out if len(made) == 1 else out / strategy / str(budget)
+        languages = choice.manifest["languages"]
+        counts = (
+            ", ".join(f"{name or '?'} {n}" for name, n in languages["chosen"].items())
+            if languages
+            else ""
+        )
+        print(f"{strategy}: {len(choice):,} examples" + (f" ({counts})" if counts else ""))
+        print(f"  {place / 'to_label.jsonl'}")
+    first = next(iter(made.values()))
+    for warning in dict.fromkeys(
+        w for choice in made.values() for w in choice.manifest["warnings"]
+    ):
+        tell(f"warning: {warning}")
+    for pool in ("source", "target"):
+        for note in first.manifest[pool]["notes"]:
+            tell(f"{pool}: {note}", level=1)
+    card = out if len(made) == 1 else out / "summary.md"
+    print(f"  {card / 'report.html' if len(made) == 1 else card}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"select": select}

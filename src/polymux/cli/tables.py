@@ -1,0 +1,64 @@
+"""`polymux strategies | formats | uncertainties`: the tables, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import typer
+
+from polymux.cli import options
+from polymux.cli.output import print_json, refuse_leftovers
+
+
+def _show(rows: Mapping[str, str], *, json: bool) -> None:
+    if json:
+        print_json(rows)
+        return
+    width = max(len(name) for name in rows)
+    for name, line in rows.items():
+        print(f"{name:<{width}}  {line}")
+
+
+def strategies(context: typer.Context, json: options.Json = False) -> None:
+    """The strategies by name.
+
+    [dim]polymux strategies[/dim]
+    """
+    refuse_leftovers(context.args)
+    from polymux.selection import lines
+
+    _show(lines(), json=json)
+
+
+def formats(context: typer.Context, json: options.Json = False) -> None:
+    """The formats that are read.
+
+    [dim]polymux formats[/dim]
+    """
+    refuse_leftovers(context.args)
+    from polymux.readers import READERS
+
+    _show({name: reader.line for name, reader in READERS.items()}, json=json)
+
+
+def uncertainties(context: typer.Context, json: options.Json = False) -> None:
+    """The uncertainty measures of each task.
+
+    [dim]polymux uncertainties[/dim]
+    """
+    refuse_leftovers(context.args)
+    from polymux.tasks import TASKS
+
+    rows = {}
+    for task, module in TASKS.items():
+        for name, measure in module.MEASURES.items():
+            default = " (default)" if name == module.DEFAULT_MEASURE else ""
+            rows[f"{task}  {name}"] = measure.line + default
+    _show(rows, json=json)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "strategies": strategies,
+    "formats": formats,
+    "uncertainties": uncertainties,
+}

@@ -1,0 +1,82 @@
+"""Result folders: complete or not there.
+
+A file is written to a temporary sibling and renamed, the manifest comes last, and a folder that
+holds anything is left alone unless told otherwise. Who kills the work in the middle finds what was
+there before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from polymux.errors import UsageError
+
+# The name of a file and the maker of its text; None: a file an earlier run may have left goes.
+Texts = Mapping[str, Callable[[], Iterable[str]] | None]
+
+
+def check_free(folder: Path, *, force: bool) -> None:
+    """Refuse a folder that is not empty, unless `force`.
+
+    Called before the work starts, so that hours are not spent for a folder that cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file", "give --out a folder that is not there yet")
+    there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    if there and not force:
+        raise UsageError(
+            f"{folder} is not empty ({', '.join(there[:3])}{', ...' if len(there) > 3 else ''})",
+            "give --out another folder, or --force to replace what polymux wrote there",
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder if folder.is_dir() else folder.parent, os.W_OK):
+        raise PermissionError(13, "no permission to write here", str(folder))
+
+
+@contextmanager
+def written(folder: Path) -> Iterator[Path]:
+    """A temporary sibling to fill; it takes the folder's place when the block ends well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        if folder.is_dir() and any(folder.iterdir()):
+            # Only a forced second run comes here. What polymux did not write stays; no manifest
+            # stands beside files it does not tell of.
+            for name in MANIFESTS:
+                (folder / name).unlink(missing_ok=True)
+            for path in _manifest_last(draft):
+                place = folder / path.relative_to(draft)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(place)
+        else:
+            draft.replace(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+MANIFESTS = frozenset({"selection.json", "training.json", "evaluation.json", "summary.json"})
+
+
+def _manifest_last(draft: Path) -> list[Path]:
+    files = [path for path in sorted(draft.rglob("*")) if path.is_file()]
+    return sorted(files, key=lambda path: path.name in MANIFESTS)
+
+
+def write_texts(folder: Path, texts: Texts, *, force: bool) -> None:
+    """Write these files, each from its maker of text, all or none."""
+    check_free(folder, force=force)
+    with written(folder) as draft:
+        for name, make in texts.items():
+            if make is None:
+                (folder / name).unlink(missing_ok=True)
+                continue
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            with (draft / name).open("w", encoding="utf-8", newline="\n") as out:
+                out.writelines(make())
