@@ -6,7 +6,7 @@ A task is a module of functions without torch; `TASKS` finds it by Hugging Face'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,6 +20,7 @@ from polymux.tasks.measures import Distributions, Measure
 __all__ = ["TASKS", "Distributions", "Feature", "Measure", "Task", "measures", "task_named"]
 
 
+@runtime_checkable
 class Task(Protocol):
     """What a module must hold to be a task; shapes are in docs/design/architecture.md."""
 
