@@ -5,6 +5,7 @@ A hook of mkdocs, so the pages are as new as the code that they are built with.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,11 +17,14 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 import polymux
 from polymux.cli import app
 from polymux.readers import READERS
+from polymux.records import FIELDS
 from polymux.selection import STRATEGIES, Strategy
-from polymux.tasks import TASKS
 from polymux.train.presets import PRESETS
 
 MARKER = re.compile(r"<!-- generated: ([a-z-]+) -->")
+
+# How the help of a command marks its example.
+EXAMPLE = re.compile(r"\[dim\](.*?)\[/dim\]", re.DOTALL)
 
 
 def first_line(thing: object) -> str:
@@ -71,7 +75,7 @@ def _command(name: str, command: TyperCommand) -> str:
         (_signature(parameter), _default(parameter), parameter.help or "")
         for parameter in parameters(command)
     ]
-    text = inspect.cleandoc(command.help or "").replace("\b\n", "")
+    text = EXAMPLE.sub(r"```text\n\1\n```", inspect.cleandoc(command.help or ""))
     options = table(("option", "default", "what it does"), rows) if rows else ""
     return f"## polymux {name}\n\n{text}\n\n{options}\n"
 
@@ -98,19 +102,19 @@ def strategies() -> str:
     )
 
 
-def uncertainties() -> str:
-    """Every uncertainty measure of every task, the default first."""
-    rows = []
-    for task, module in TASKS.items():
-        names = sorted(module.MEASURES, key=lambda name: name != module.DEFAULT_MEASURE)
-        rows += [(task, f"`{name}`", first_line(module.MEASURES[name])) for name in names]
-    return table(("task", "measure", "what it is"), rows)
-
-
 def formats() -> str:
-    """Every format by the name that `--format` takes."""
+    """Every format by the name that `--format` takes, with its suffixes and tasks."""
     return table(
-        ("format", "what is read"), ((f"`{name}`", first_line(r)) for name, r in READERS.items())
+        ("format", "what is read", "suffixes", "tasks"),
+        (
+            (
+                f"`{name}`",
+                reader.about,
+                " ".join(reader.suffixes),
+                "any" if reader.tasks == tuple(FIELDS) else ", ".join(reader.tasks),
+            )
+            for name, reader in READERS.items()
+        ),
     )
 
 
@@ -152,13 +156,30 @@ def python() -> str:
     return "\n".join(_public(name) for name in sorted(polymux.__all__, key=str.lower))
 
 
+def modules() -> str:
+    """The tree of the package: every module with the first line of its docstring."""
+    root = Path(polymux.__file__).parent
+    lines = []
+    for path in sorted(root.rglob("*.py"), key=_place):
+        depth = len(path.relative_to(root).parts) - 1 - (path.stem == "__init__")
+        name = f"{path.parent.name}/" if path.stem == "__init__" else path.name
+        about = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n")[0]
+        lines.append(f"{'    ' * (depth + 1)}- `{name}` {about}")
+    return "\n".join(lines)
+
+
+def _place(path: Path) -> tuple[str, ...]:
+    """A package before its modules."""
+    return (*path.parent.parts, "" if path.stem == "__init__" else path.name)
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "command-line": command_line,
     "formats": formats,
+    "modules": modules,
     "presets": presets,
     "python": python,
     "strategies": strategies,
-    "uncertainties": uncertainties,
 }
 
 
