@@ -64,7 +64,7 @@ def decompressed(raw: BinaryIO) -> Iterator[io.BufferedReader]:
         if kind == "":
             yield buffered
         else:
-            with _DECOMPRESS[kind](buffered) as stream:
+            with io.BufferedReader(_DECOMPRESS[kind](buffered)) as stream:
                 yield stream
 
 
@@ -72,7 +72,7 @@ def _zstandard(stream: io.BufferedReader) -> Any:
     # zstandard's own stream ends without a word where a file was cut; Arrow's complains.
     import pyarrow as pa
 
-    return io.BufferedReader(pa.input_stream(stream, compression="zstd"))
+    return pa.input_stream(stream, compression="zstd")
 
 
 _DECOMPRESS: dict[str, Callable[..., Any]] = {
