@@ -33,9 +33,7 @@ def test_presets_are_those_of_the_paper(
 
 
 def test_a_preset_trains_as_the_paper_says_with_what_was_asked_otherwise() -> None:
-    recipe = PRESETS["xlm-r/udpos"].recipe(
-        lr=None, epochs=None, batch_size=None, accumulation=1, seed=22
-    )
+    recipe = PRESETS["xlm-r/udpos"].recipe(seed=22)
     assert recipe == Recipe(lr=2e-5, batch_size=64, epochs=10, seed=22)
     assert (recipe.warmup, recipe.weight_decay, recipe.clip) == (0.1, 0.0, None)
     assert (recipe.schedule, recipe.precision) == ("linear", "float32")

@@ -18,8 +18,10 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import filter_trackers
+from accelerate.utils import ProjectConfiguration
 from torch import Tensor, nn
 
+from polymux.encoders.pytorch import device_named
 from polymux.errors import UsageError, WorkError
 from polymux.train.checkpoint import Checkpoint
 from polymux.train.recipe import Recipe
@@ -76,14 +78,6 @@ def _torch_seed(seed: int, update: int) -> int:
     """One number an update for torch's draws (dropout, masks), so that a resume repeats them."""
     digest = blake2b(f"polymux {seed} {update}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("there is no CUDA device here", "train with --device cpu")
-    return torch.device(name)
 
 
 @contextmanager
@@ -178,14 +172,17 @@ def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _accelerator(trackers: Sequence[Any], folder: Path | None, recipe: Recipe) -> Accelerator:
+    logs = None if folder is None else folder / "logs"
     try:
-        there = filter_trackers(list(trackers), folder)
+        there = filter_trackers(list(trackers), logs)
     except ValueError as error:
         raise UsageError(str(error), "name trackers that accelerate knows, or none") from error
     if len(there) < len(set(trackers)):
         missing = [t for t in trackers if t not in {str(found) for found in there}]
         raise UsageError(f"the tracker {missing[0]} is not installed", f"pip install {missing[0]}")
-    made = Accelerator(log_with=there or None, project_dir=folder)
+    made = Accelerator(
+        log_with=there or None, project_config=ProjectConfiguration(logging_dir=logs)
+    )
     if made.num_processes > 1:
         raise UsageError("training runs in one process", "start polymux without a launcher")
     if there:
@@ -203,7 +200,7 @@ def _trainer(
     trackers: Sequence[Any],
     folder: Path | None,
 ) -> Trainer:
-    where = _device(device)
+    where = torch.device(device_named(device))
     return Trainer(
         accelerator=_accelerator(trackers, folder, recipe),
         device=where,

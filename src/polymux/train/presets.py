@@ -22,12 +22,11 @@ class Preset:
 
     def recipe(
         self,
-        *,
-        lr: float | None,
-        epochs: int | None,
-        batch_size: int | None,
-        accumulation: int,
-        seed: int,
+        lr: float | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        accumulation: int = 1,
+        seed: int = 0,
     ) -> Recipe:
         """These settings, but for what was asked otherwise."""
         return Recipe(
