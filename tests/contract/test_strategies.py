@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.selection.worlds import REFERENCES, World, world
 
 from polymux.records import Encodings
 from polymux.selection import STRATEGIES, Strategy, choose
-from tests.selection.worlds import REFERENCES, World, world
 
 STREAMING = {name: rule for name, rule in STRATEGIES.items() if isinstance(rule, Strategy)}
 
@@ -23,7 +25,7 @@ def answer(
 
     def shards() -> list[Encodings]:
         rows = np.arange(len(w))
-        return [encodings.take(rows[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+        return [encodings.take(rows[a:b]) for a, b in itertools.pairwise(edges)]
 
     found = choose(
         {name: (STREAMING[name], w.ask(budget, **options))},

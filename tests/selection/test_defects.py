@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.selection.worlds import world
 
 from polymux.selection import select_encoded
-from tests.selection.worlds import world
 
 
 def choose(w, **options):

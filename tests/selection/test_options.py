@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.selection.worlds import distances, neighbours, world
 
 from polymux.errors import UsageError
 from polymux.selection import STRATEGIES, Strategy, select_encoded
 from polymux.selection.average_dist import macro_weights
 from polymux.selection.distance import Target
 from polymux.selection.quota import scaled
-from tests.selection.worlds import distances, neighbours, world
 
 
 def arrays(w):

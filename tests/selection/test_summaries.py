@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.selection.worlds import World, world
 
 from polymux.selection import Nearest, Smallest, Target, drawn
 from polymux.selection.uncertainty import least_sure
-from tests.selection.worlds import World, world
 
 
 def on_a_line(*places: float) -> World:

@@ -108,6 +108,12 @@ class Model:
         """Whether each position sees only those before it."""
         return self._facts.is_decoder
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides how it reads, by name."""
+        names = ("backend", "device", "dtype", "batch_tokens", "max_length", "stride", "aggregate")
+        return {name: getattr(self, name) for name in names}
+
     @cached_property
     def fingerprint(self) -> str:
         """A name for everything that decides the numbers: weights, tokenizer, config, settings."""

@@ -15,7 +15,7 @@ from polymux.encoders import Model
 from polymux.errors import UsageError
 from polymux.prescribe.answer import Answer, prescription
 from polymux.prescribe.files import CARD_SAMPLE
-from polymux.prescribe.ground import Clock, Ground
+from polymux.prescribe.ground import Clock, Ground, Sample
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.own import ask_own
 from polymux.prescribe.plan import counts_of, read_plan
@@ -182,17 +182,23 @@ def select_many(
             with clock.stage("encode gold"):
                 pools["gold"] = EncodedPool(gold, model, shelf)
                 pools["gold"].encode(_barred(exclude), progress=progress)
-        for pool in {id(pool): pool for pool in pools.values()}.values():
+        sample: Sample | None = None
+        for pool in dict.fromkeys([ground.source, *pools.values()]):
             here = {name: rules[name] for name in rules if pools[name] is pool}
             sizes = {budget: min(budget, pool.counts.eligible) for budget in budgets}
             with clock.stage("choose"):
                 found = _ask_all(
                     here, sorted(set(sizes.values())), ask, quotas, pool, ground, near_duplicates
                 )
+            with clock.stage("explain"):
+                wanted = [choice.rows for choice in found.values()]
+                wanted += [ground.sample_rows] if sample is None else []
+                examples = pool.examples(np.concatenate(wanted))
+                sample = sample or Sample.of(ground, examples)
             for name in here:
                 for budget, size in sizes.items():
                     answer = Answer(name, budget, found[name, size], pool, measure)
-                    made[name, budget] = prescription(answer, ground, ask, clock)
+                    made[name, budget] = prescription(answer, examples, ground, sample, ask, clock)
         return {(name, budget): made[name, budget] for name in rules for budget in budgets}
 
 

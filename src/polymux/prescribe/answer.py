@@ -10,10 +10,10 @@ from typing import Any
 
 import polymux
 from polymux.prescribe import files
-from polymux.prescribe.ground import Clock, Ground
+from polymux.prescribe.ground import Clock, Ground, Sample
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.reasons import picks
-from polymux.records import Pick, Prescription
+from polymux.records import Example, Pick, Prescription
 from polymux.report import card
 from polymux.selection import Ask, Choice, Strategy, find_strategy
 
@@ -38,11 +38,17 @@ class Answer:
         return rule.line if isinstance(rule, Strategy) else "a strategy of the user's own"
 
 
-def prescription(answer: Answer, ground: Ground, ask: Ask, clock: Clock) -> Prescription:
-    """Read the chosen examples again and say why each was chosen."""
+def prescription(
+    answer: Answer,
+    examples: Mapping[int, Example],
+    ground: Ground,
+    sample: Sample,
+    ask: Ask,
+    clock: Clock,
+) -> Prescription:
+    """Say why each was chosen; `examples` holds the chosen ones by row."""
     with clock.stage("explain"):
         chosen = answer.pool.fetch(answer.choice.rows)
-        examples = answer.pool.examples(answer.choice.rows)
         made, covered = picks(
             chosen, examples, ground.measured, ground.aim_examples, answer.measure
         )
@@ -50,7 +56,7 @@ def prescription(answer: Answer, ground: Ground, ask: Ask, clock: Clock) -> Pres
     rejected = ground.source.pool.rejected
 
     def page() -> Iterable[str]:
-        yield card(_card_facts(answer, made, chosen.embeddings, covered, ground, manifest))
+        yield card(_card_facts(answer, made, chosen.embeddings, covered, ground, sample, manifest))
 
     return Prescription(
         task=ground.source.model.task,
@@ -155,13 +161,13 @@ def _card_facts(
     chosen_embeddings: Any,
     covered: Any,
     ground: Ground,
+    sample: Sample,
     manifest: Mapping[str, Any],
 ) -> Any:
     """The records of the page; the map is made of the sample, the target and the chosen."""
-    sample, sample_examples, sample_means = ground.sample()
     places, explained = files.plane(
         {
-            "pool": sample.embeddings,
+            "pool": sample.encodings.embeddings,
             "target": ground.aim.embeddings,
             "chosen": chosen_embeddings,
         }
@@ -188,7 +194,9 @@ def _card_facts(
             "method": "PCA",
             "explained": explained,
             "points": [
-                *files.points("pool", places["pool"], sample_examples, sample.of_measure(measure)),
+                *files.points(
+                    "pool", places["pool"], sample.examples, sample.encodings.of_measure(measure)
+                ),
                 *files.points(
                     "target", places["target"], ground.aim_examples, ground.aim.of_measure(measure)
                 ),
@@ -199,17 +207,17 @@ def _card_facts(
         },
         "uncertainty": {
             "measure": measure,
-            "pool": files.measure_of(sample, measure),
+            "pool": files.rounded(sample.encodings.of_measure(measure)),
             "chosen": chosen_uncertainty,
         },
         "distance": {
-            "pool": files.rounded(sample_means),
+            "pool": files.rounded(sample.distances),
             "chosen": [pick.distance for pick in made],
         },
         "coverage": {
             "pool": files.rounded(ground.nearest_in_pool),
             "chosen": files.rounded(covered),
-            "random": files.rounded(ground.nearest_at_random(len(made))),
+            "random": files.rounded(sample.nearest_to_each_target(len(made))),
         },
         "first": files.first_choices(made, by_id),
         "warnings": manifest["warnings"],

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from polymux.errors import InputError
-from polymux.records import Encodings, Example, Pick
+from polymux.records import Example, Pick
 
 # Points of the pool on the card's map and in its histograms.
 CARD_SAMPLE = 5000
@@ -127,8 +127,3 @@ def first_choices(picks: Sequence[Pick], target: Mapping[str, Example]) -> list[
 def rounded(values: Float[np.ndarray, "n"]) -> list[float]:
     """Plain numbers for a page."""
     return [round(float(value), 6) for value in values]
-
-
-def measure_of(encodings: Encodings, measure: str) -> list[float]:
-    """The uncertainty of these examples as plain numbers."""
-    return rounded(encodings.of_measure(measure))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -53,14 +53,28 @@ class Ground:
     """An even sample of what may be chosen, in the order drawn."""
     nearest_in_pool: Float[np.ndarray, "targets"]
 
-    def sample(self) -> tuple[Encodings, Sequence[Example], Float[np.ndarray, "sample"]]:
-        """The sample's encodings, its examples and their mean distance to the target."""
-        encodings = self.source.fetch(self.sample_rows)
-        examples = self.source.examples(self.sample_rows)
-        means, _, _, _ = near(self.measured, encodings.embeddings, 1)
-        return encodings, [examples[int(row)] for row in self.sample_rows], means
 
-    def nearest_at_random(self, count: int) -> Float[np.ndarray, "targets"]:
-        """Each target's distance to the nearest of as many random examples, or of the sample."""
-        drawn = self.source.fetch(self.sample_rows[:count])
-        return near(self.measured, drawn.embeddings, 1)[3]
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The even sample of the source, in memory: what the card shows of the pool."""
+
+    encodings: Encodings
+    examples: tuple[Example, ...]
+    distances: Float[np.ndarray, "sample"]
+    """Mean distance to the target."""
+    measured: Target
+
+    @classmethod
+    def of(cls, ground: Ground, examples: Mapping[int, Example]) -> Sample:
+        """Fetch the sample's rows; `examples` holds their texts."""
+        encodings = ground.source.fetch(ground.sample_rows)
+        return cls(
+            encodings,
+            tuple(examples[int(row)] for row in ground.sample_rows),
+            near(ground.measured, encodings.embeddings, 1)[0],
+            ground.measured,
+        )
+
+    def nearest_to_each_target(self, count: int) -> Float[np.ndarray, "targets"]:
+        """Each target's distance to the nearest of the first `count`, a random choice."""
+        return near(self.measured, self.encodings.embeddings[:count], 1)[3]

@@ -1,0 +1,236 @@
+"""The main job from pools to files, on small random models."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import polymux as pm
+from polymux.errors import UsageError
+from polymux.prescribe import select_many
+from polymux.records import Pool
+from polymux.selection import STRATEGIES
+from tests.models import tiny_model
+from tests.prescribe.worlds import noisy_pool, pool, write_conllu
+
+SIZES = {"en": 60, "de": 50, "hi": 40, "zh": 30}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> pm.Model:
+    folder = tiny_model(tmp_path_factory.mktemp("model"), "token-classification")
+    return pm.Model(folder, task="token-classification", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def every(model: pm.Model) -> dict[tuple[str, int], pm.Prescription]:
+    names = [n for n in STRATEGIES if n not in ("gold", "plan", "same-distribution")]
+    return select_many(
+        model, pool(SIZES), pool({"ur": 25}, name="target"), budgets=[5, 40], strategies=names
+    )
+
+
+def test_one_pass_answers_every_strategy_and_budget(every) -> None:
+    assert len(every) == 7 * 2
+    for (_, budget), choice in every.items():
+        assert len(choice) == budget
+        assert len(set(choice.rows)) == budget
+
+
+def test_the_choice_equals_the_strategies_on_the_models_own_numbers(model, every) -> None:
+    source, target = list(pool(SIZES)), list(pool({"ur": 25}, name="target"))
+    numbers, aim = model.encode(source), model.encode(target)
+    for name in ("average-dist", "uncertainty", "knn-uncertainty", "uncertainty-knn"):
+        rows = pm.select_encoded(
+            numbers.embeddings,
+            numbers.uncertainty["margin-min"],
+            aim.embeddings,
+            budget=40,
+            strategy=name,
+            keys=numbers.hashes,
+        )
+        assert every[name, 40].rows == rows.tolist()
+
+
+def test_reasons_are_true(model, every) -> None:
+    choice = every["knn-uncertainty", 5]
+    aim = model.encode(list(pool({"ur": 25}, name="target")))
+    for pick in choice.picks:
+        alone = model.encode([pick.example])
+        gaps = np.linalg.norm(
+            alone.embeddings.astype(np.float64) - aim.embeddings.astype(np.float64), axis=1
+        )
+        assert pick.distance == pytest.approx(gaps.mean(), rel=1e-5)
+        assert pick.nearest[0].id == f"ur#{gaps.argmin() + 1}"
+        assert pick.nearest[0].distance == pytest.approx(gaps.min(), rel=1e-5)
+        assert pick.uncertainty == pytest.approx(alone.uncertainty["margin-min"][0], abs=1e-5)
+        assert len(pick.prediction["labels"]) == len(pick.example.fields["tokens"])
+
+
+def test_permuting_the_pool_gives_the_same_examples(model) -> None:
+    examples = list(pool(SIZES))
+    order = np.random.default_rng(0).permutation(len(examples))
+    shuffled = Pool.of([examples[i] for i in order], "token-classification", name="source")
+    target = pool({"ur": 25}, name="target")
+    one = pm.select(model, pool(SIZES), target, budget=30)
+    other = pm.select(model, shuffled, target, budget=30)
+    assert set(one.ids) == set(other.ids)
+
+
+def test_duplicates_excluded_and_overlapping_examples_are_left_out_and_counted(model) -> None:
+    examples = list(pool({"en": 40}))
+    doubled = Pool.of([*examples, *examples[:10]], "token-classification", name="source")
+    target = Pool.of(examples[30:], "token-classification", name="target")
+    gone = Pool.of(examples[:5], "token-classification", name="exclude")
+    choice = pm.select(model, doubled, target, budget=100, exclude=[gone])
+    counts = choice.manifest["source"]
+    assert (counts["read"], counts["duplicates"], counts["excluded"]) == (50, 10, 5)
+    assert counts["overlap"] == 10
+    assert len(choice) == 35
+    assert not {f"en#{n}" for n in range(1, 6)} & set(choice.ids)
+    assert any("also stand in the target" in w for w in choice.manifest["warnings"])
+    assert any("larger than the pool" in w for w in choice.manifest["warnings"])
+    apart = pm.select(model, doubled, target, budget=100, exclude=[gone], exclude_target=True)
+    assert len(apart) == 25
+
+
+def test_unicode_forms_of_one_text_are_duplicates(model) -> None:
+    words = [("Köln", "ist"), ("Ko\u0308ln", "ist"), ("Bonn", "ist")]
+    examples = [
+        pm.Example(f"x#{i}", "x", i, {"tokens": tokens}) for i, tokens in enumerate(words, 1)
+    ]
+    source = Pool.of(examples, "token-classification")
+    choice = pm.select(model, source, pool({"ur": 20}), budget=3)
+    assert sorted(choice.ids) == ["x#1", "x#3"]
+
+
+def test_gold_plan_and_same_distribution_follow_what_is_given(model, tmp_path: Path) -> None:
+    target = pool({"ur": 20}, name="target")
+    first = pm.select(model, pool(SIZES), target, budget=20)
+    first.write(tmp_path / "first")
+    made = select_many(
+        model,
+        pool(SIZES),
+        target,
+        budgets=[20],
+        strategies=["gold", "plan", "same-distribution"],
+        gold=pool({"ur": 50}, name="gold", seed=3),
+        plan={"de": 3, "zh": 1},
+        like=tmp_path / "first",
+    )
+    assert {pick.example.language for pick in made["gold", 20].picks} == {"ur"}
+    assert Counter(p.example.language for p in made["plan", 20].picks) == {"de": 15, "zh": 5}
+    assert dict(made["same-distribution", 20].manifest["languages"]["chosen"]) == dict(
+        first.manifest["languages"]["chosen"]
+    )
+
+
+@pytest.mark.parametrize("strategy", ["egalitarian", "plan", "same-distribution", "gold"])
+def test_a_strategy_without_what_it_needs_is_refused_before_the_model_runs(
+    model, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polymux.prescribe.pools.encode", None)
+    unnamed = noisy_pool(30)
+    with pytest.raises(UsageError, match=strategy) as refused:
+        pm.select(model, unnamed, unnamed, budget=3, strategy=strategy)
+    assert "--" in refused.value.hint
+
+
+def test_a_code_mixed_noisy_target_is_no_trouble(model) -> None:
+    choice = pm.select(model, pool(SIZES), noisy_pool(40), budget=15)
+    assert len(choice) == 15
+
+
+def test_the_second_run_on_a_store_encodes_nothing(
+    model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = {"budget": 20, "store": tmp_path / "store"}
+    first = pm.select(model, pool(SIZES), pool({"ur": 20}), **arguments)
+    monkeypatch.setattr(type(model), "encode", None)
+    second = pm.select(model, pool(SIZES), pool({"ur": 20}), **arguments)
+    assert second.rows == first.rows
+
+
+def test_to_label_reads_back_as_the_chosen_examples_and_trains_when_labelled(
+    model, tmp_path: Path
+) -> None:
+    for language, size in SIZES.items():
+        write_conllu(tmp_path / "ud", language, size)
+    source = pm.read(tmp_path / "ud", task="token-classification", language="folder")
+    choice = pm.select(model, source, pool({"ur": 20}), budget=12)
+    choice.write(tmp_path / "out")
+    lines = (tmp_path / "out/to_label.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [r["rank"] for r in records] == list(range(1, 13))
+    assert [r["id"] for r in records] == choice.ids
+    assert records[0]["id"].startswith(records[0]["language"] + "/train.conllu#")
+    assert "labels" not in records[0]
+    back = list(pm.read(tmp_path / "out/to_label.jsonl", task="token-classification"))
+    assert [e.fields["tokens"] for e in back] == [p.example.fields["tokens"] for p in choice.picks]
+    assert [e.language for e in back] == [p.example.language for p in choice.picks]
+    labelled = "".join(
+        json.dumps({**r, "labels": ["O"] * len(r["tokens"])}, ensure_ascii=False) + "\n"
+        for r in records
+    )
+    (tmp_path / "labelled.jsonl").write_text(labelled, encoding="utf-8")
+    again = list(pm.read(tmp_path / "labelled.jsonl", task="token-classification"))
+    assert all(e.label == ("O",) * len(e.fields["tokens"]) for e in again)
+
+
+def test_the_files_of_a_choice(every, tmp_path: Path) -> None:
+    choice = every["average-dist", 5]
+    choice.write(tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "report.html",
+        "selection.json",
+        "to_label.jsonl",
+    ]
+    manifest = json.loads((tmp_path / "out/selection.json").read_text(encoding="utf-8"))
+    assert manifest["strategy"] == "average-dist"
+    assert manifest["source"]["read"] == sum(SIZES.values())
+    assert sum(manifest["languages"]["chosen"].values()) == 5
+    assert manifest["languages"]["pool"] == SIZES
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "5 examples to label" in page
+
+
+def test_a_file_that_changes_during_the_work_is_noticed(model, tmp_path: Path) -> None:
+    path = write_conllu(tmp_path, "en", 30)
+    source = pm.read(path, task="token-classification")
+    real = source.shards
+    calls = []
+
+    def shards():
+        calls.append(1)
+        if len(calls) == 3:
+            text = path.read_text(encoding="utf-8").replace("London", "Leeds")
+            path.write_text(text, encoding="utf-8")
+        return real()
+
+    source.shards = shards  # type: ignore[method-assign]
+    with pytest.raises(pm.records.InputError, match="changed"):
+        pm.select(model, source, pool({"ur": 20}), budget=25)
+
+
+def test_a_strategy_of_ones_own_sees_the_eligible_pool_only(
+    model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def longest(source, target, budget, seed):
+        """The farthest from the origin."""
+        seen.append((source.embeddings.shape[0], len(target.hashes)))
+        return np.argsort(-np.linalg.norm(source.embeddings, axis=1), kind="stable")[:budget]
+
+    monkeypatch.setitem(STRATEGIES, "longest", longest)
+    examples = list(pool({"en": 30}))
+    doubled = Pool.of([*examples[:10], *examples], "token-classification")
+    choice = pm.select(model, doubled, pool({"ur": 20}), budget=4, strategy="longest")
+    assert seen == [(30, 20)]
+    norms = np.linalg.norm(model.encode(examples).embeddings, axis=1)
+    expected = {examples[i].id for i in np.argsort(-norms)[:4]}
+    assert set(choice.ids) == expected

@@ -1,0 +1,73 @@
+"""Result folders: complete or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from polymux.errors import UsageError
+from polymux.folders import write_texts
+
+
+def lines(*texts: str):
+    return lambda: iter(texts)
+
+
+def breaks() -> Iterator[str]:
+    yield "half a line"
+    raise OSError(28, "No space left on device")
+
+
+def test_all_files_are_there_after_a_write(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    write_texts(out, {"a.txt": lines("x\n", "y\n"), "b/c.txt": lines("é\n")}, force=False)
+    assert (out / "a.txt").read_text() == "x\ny\n"
+    assert (out / "b/c.txt").read_bytes() == "é\n".encode()
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_a_write_that_fails_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space"):
+        write_texts(tmp_path / "out", {"a": lines("x"), "b": breaks}, force=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forced_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_texts(out, {"a": lines("old"), "selection.json": lines("{}")}, force=False)
+    with pytest.raises(OSError, match="No space"):
+        write_texts(out, {"a": breaks, "selection.json": lines("new")}, force=True)
+    assert (out / "a").read_text() == "old"
+    assert (out / "selection.json").read_text() == "{}"
+
+
+def test_a_folder_that_holds_anything_is_refused_without_force(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").write_text("precious")
+    with pytest.raises(UsageError, match=r"thesis\.docx") as refused:
+        write_texts(tmp_path, {"a": lines("x")}, force=False)
+    assert "--force" in refused.value.hint
+    assert not (tmp_path / "a").exists()
+
+
+def test_force_replaces_its_own_files_and_keeps_all_others(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").write_text("precious")
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "rejected.jsonl").write_text("of the run before")
+    write_texts(tmp_path, {"a": lines("new"), "rejected.jsonl": None}, force=True)
+    assert (tmp_path / "a").read_text() == "new"
+    assert (tmp_path / "thesis.docx").read_text() == "precious"
+    assert not (tmp_path / "rejected.jsonl").exists()
+
+
+def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    write_texts(tmp_path / "out", {"a": lines("x")}, force=False)
+    assert (tmp_path / "out" / "a").read_text() == "x"
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(UsageError, match="is a file"):
+        write_texts(tmp_path / "out", {"a": lines("x")}, force=True)
