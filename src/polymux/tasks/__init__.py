@@ -15,7 +15,7 @@ from polymux.errors import UsageError
 from polymux.records import Example, Label
 from polymux.tasks import qa, text, token
 from polymux.tasks.feature import Feature
-from polymux.tasks.measures import Distributions, Measure
+from polymux.tasks.probability import Distributions, Measure
 
 __all__ = ["TASKS", "Distributions", "Feature", "Measure", "Task", "measures", "task_named"]
 

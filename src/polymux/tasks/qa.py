@@ -15,10 +15,10 @@ from jaxtyping import Bool, Float, Int
 
 from polymux.errors import InputError, UsageError
 from polymux.records import Example, Label
-from polymux.tasks import measures as m
 from polymux.tasks import metrics
+from polymux.tasks import probability as pr
 from polymux.tasks.feature import Feature, Frame, frame_of, subwords
-from polymux.tasks.measures import Distributions, Measure
+from polymux.tasks.probability import Distributions, Measure
 
 AUTO = "AutoModelForQuestionAnswering"
 
@@ -29,7 +29,7 @@ def _span_prob(seen: Distributions) -> Float[np.ndarray, "units"]:
 
 
 def _span_joint(seen: Distributions) -> Float[np.ndarray, "units"]:
-    best, _ = m.best_spans(seen.log_p, seen.window, seen.inside)
+    best, _ = pr.best_spans(seen.log_p, seen.window, seen.inside)
     unsure: Float[np.ndarray, "units"] = -np.maximum.reduceat(best, seen.starts)
     return unsure
 
@@ -37,13 +37,13 @@ def _span_joint(seen: Distributions) -> Float[np.ndarray, "units"]:
 def _span_margin(seen: Distributions) -> Float[np.ndarray, "units"]:
     total = np.zeros(len(seen.starts))
     for column in range(2):
-        first, second = m.segment_top_two(seen.log_p[:, column], seen.starts)
+        first, second = pr.segment_top_two(seen.log_p[:, column], seen.starts)
         total += np.exp(second) - np.exp(first)
     return total
 
 
 def _entropy(seen: Distributions) -> Float[np.ndarray, "units"]:
-    mean: Float[np.ndarray, "units"] = m.segment_entropy(seen.log_p, seen.starts).mean(axis=1)
+    mean: Float[np.ndarray, "units"] = pr.segment_entropy(seen.log_p, seen.starts).mean(axis=1)
     return mean
 
 
@@ -59,7 +59,7 @@ DEFAULT_MEASURE = "span-prob"
 AGGREGATES: dict[str, Callable[..., Any] | None] = {
     "joint": None,
     "surest": np.minimum.reduceat,
-    "mean": m.segment_mean,
+    "mean": pr.segment_mean,
     "worst": np.maximum.reduceat,
 }
 
@@ -151,7 +151,7 @@ def summarise(
         )
     example_F = np.array([f.example for f in features])
     first_F = _boundaries(example_F)
-    windows_N = m.counts_of(first_F, len(features))
+    windows_N = pr.counts_of(first_F, len(features))
     embeddings_ND = np.add.reduceat(embeddings_FD, first_F, axis=0, dtype=np.float64)
     merge = AGGREGATES[aggregate]
     seen = _distributions(features, logits_PC, aggregate)
@@ -188,7 +188,7 @@ def _distributions(
         unit = np.array([f.example for f in features])[window]
     starts = _boundaries(unit[kept])
     return Distributions(
-        m.segment_log_softmax(logits_PC[kept], starts), starts, window[kept], inside[kept]
+        pr.segment_log_softmax(logits_PC[kept], starts), starts, window[kept], inside[kept]
     )
 
 
@@ -260,13 +260,13 @@ def predict(
     """For every example `answers` (as SQuAD writes them) and `score`, the span's probability.
 
     The best span of all windows, its end not before its start, inside the context, at most
-    `measures.LONGEST_SPAN` sub-words long.
+    `probability.LONGEST_SPAN` sub-words long.
     """
     seen = _distributions(features, logits_PC, "joint")
-    best_P, end_P = m.best_spans(seen.log_p, seen.window, seen.inside)
+    best_P, end_P = pr.best_spans(seen.log_p, seen.window, seen.inside)
     top_N = np.maximum.reduceat(best_P, seen.starts)
     rows = np.arange(len(best_P))
-    is_top = best_P == np.repeat(top_N, m.counts_of(seen.starts, len(rows)))
+    is_top = best_P == np.repeat(top_N, pr.counts_of(seen.starts, len(rows)))
     start_N = np.minimum.reduceat(np.where(is_top, rows, len(rows)), seen.starts)
     places = [place for f in features for place in f.align if place is not None]
     out = []

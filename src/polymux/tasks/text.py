@@ -10,18 +10,18 @@ from jaxtyping import Float, Int
 
 from polymux.errors import InputError
 from polymux.records import Example, Label
-from polymux.tasks import measures as m
 from polymux.tasks import metrics
+from polymux.tasks import probability as pr
 from polymux.tasks.feature import Feature, frame_of, subwords
-from polymux.tasks.measures import Distributions, Measure
+from polymux.tasks.probability import Distributions, Measure
 
 AUTO = "AutoModelForSequenceClassification"
 
 MEASURES: dict[str, Measure] = {
-    "margin": lambda d: m.margin(d.log_p),
-    "log-margin": lambda d: m.log_margin(d.log_p),
-    "entropy": lambda d: m.entropy(d.log_p),
-    "least-confidence": lambda d: m.least_confidence(d.log_p),
+    "margin": lambda d: pr.margin(d.log_p),
+    "log-margin": lambda d: pr.log_margin(d.log_p),
+    "entropy": lambda d: pr.entropy(d.log_p),
+    "least-confidence": lambda d: pr.least_confidence(d.log_p),
 }
 DEFAULT_MEASURE = "margin"
 
@@ -89,7 +89,7 @@ def summarise(
 ]:
     """The hidden state at the pooled position, every measure, and the label now."""
     rows = np.arange(len(examples))
-    seen = Distributions(m.log_softmax(logits_PC), rows, rows, np.ones(len(rows), dtype=np.bool_))
+    seen = Distributions(pr.log_softmax(logits_PC), rows, rows, np.ones(len(rows), dtype=np.bool_))
     return (
         embeddings_FD.astype(np.float32),
         {name: measure(seen).astype(np.float32) for name, measure in MEASURES.items()},
@@ -128,7 +128,7 @@ def predict(
     labels: Sequence[str],
 ) -> list[dict[str, Any]]:
     """For every example the `label` and its probability, `score`."""
-    log_p = m.log_softmax(logits_PC)
+    log_p = pr.log_softmax(logits_PC)
     best = log_p.argmax(axis=1).tolist()
     scores = np.exp(log_p.max(axis=1)).round(4).tolist()
     return [{"label": labels[i], "score": p} for i, p in zip(best, scores, strict=True)]

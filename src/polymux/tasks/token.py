@@ -14,23 +14,23 @@ from jaxtyping import Float, Int
 
 from polymux.errors import InputError
 from polymux.records import Example, Label
-from polymux.tasks import measures as m
 from polymux.tasks import metrics
+from polymux.tasks import probability as pr
 from polymux.tasks.feature import Feature, frame_of, subwords
-from polymux.tasks.measures import Distributions, Measure
+from polymux.tasks.probability import Distributions, Measure
 
 AUTO = "AutoModelForTokenClassification"
 OUTSIDE = "O"
 
 MEASURES: dict[str, Measure] = {
-    "margin-min": lambda d: np.maximum.reduceat(m.margin(d.log_p), d.starts),
-    "margin-mean": lambda d: m.segment_mean(m.margin(d.log_p), d.starts),
-    "margin-max": lambda d: np.minimum.reduceat(m.margin(d.log_p), d.starts),
-    "mnlp": lambda d: m.segment_mean(-d.log_p.max(axis=1), d.starts),
-    "entropy-mean": lambda d: m.segment_mean(m.entropy(d.log_p), d.starts),
-    "entropy-max": lambda d: np.maximum.reduceat(m.entropy(d.log_p), d.starts),
-    "least-confidence-mean": lambda d: m.segment_mean(m.least_confidence(d.log_p), d.starts),
-    "log-margin-min": lambda d: np.maximum.reduceat(m.log_margin(d.log_p), d.starts),
+    "margin-min": lambda d: np.maximum.reduceat(pr.margin(d.log_p), d.starts),
+    "margin-mean": lambda d: pr.segment_mean(pr.margin(d.log_p), d.starts),
+    "margin-max": lambda d: np.minimum.reduceat(pr.margin(d.log_p), d.starts),
+    "mnlp": lambda d: pr.segment_mean(-d.log_p.max(axis=1), d.starts),
+    "entropy-mean": lambda d: pr.segment_mean(pr.entropy(d.log_p), d.starts),
+    "entropy-max": lambda d: np.maximum.reduceat(pr.entropy(d.log_p), d.starts),
+    "least-confidence-mean": lambda d: pr.segment_mean(pr.least_confidence(d.log_p), d.starts),
+    "log-margin-min": lambda d: np.maximum.reduceat(pr.log_margin(d.log_p), d.starts),
 }
 DEFAULT_MEASURE = "margin-min"
 
@@ -102,7 +102,7 @@ def summarise(
     starts_N = np.cumsum(words_N) - words_N
     rows = len(logits_PC)
     seen = Distributions(
-        m.log_softmax(logits_PC), starts_N, np.arange(rows), np.ones(rows, dtype=np.bool_)
+        pr.log_softmax(logits_PC), starts_N, np.arange(rows), np.ones(rows, dtype=np.bool_)
     )
     return (
         (embeddings_ND / words_N[:, None]).astype(np.float32),
@@ -152,7 +152,7 @@ def predict(
     labels: Sequence[str],
 ) -> list[dict[str, Any]]:
     """For every example `labels`, one a word, and `scores`, their probabilities (unseen: O, 0)."""
-    log_p = m.log_softmax(logits_PC)
+    log_p = pr.log_softmax(logits_PC)
     best = log_p.argmax(axis=1).tolist()
     scores = np.exp(log_p.max(axis=1)).round(4).tolist()
     out: list[dict[str, Any]] = [
