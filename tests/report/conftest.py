@@ -80,7 +80,11 @@ def sample_facts(
 
     def of(i: int) -> dict[str, Any]:
         name = names[language[i]] if languages else None
-        return {"language": name, "uncertainty": float(unsure[i])}
+        return {
+            "text": text(int(language[i])),
+            "language": name,
+            "uncertainty": float(unsure[i]),
+        }
 
     kept = rng.choice(pool, min(sample, pool), replace=False)
     points = [point("pool", int(i), place[i], **of(i)) for i in kept]

@@ -68,9 +68,10 @@ def test_the_smaller_of_target_and_chosen_is_drawn_last():
     ]
 
 
-@pytest.mark.parametrize("text", ["<" * 3000, "क्षि" * 900])
-def test_texts_are_cut_until_the_page_can_afford_them(text):
-    points = [point(kind, i, i, text) for kind in ("pool", "target") for i in range(MOST_POINTS)]
+def test_texts_are_cut_until_the_page_can_afford_them():
+    points = [
+        point(kind, i, i, "<" * 3000) for kind in ("pool", "target") for i in range(MOST_POINTS)
+    ]
     assert len(drawing(points)["data"].encode()) <= 4_000_000
 
 

@@ -12,7 +12,8 @@ from jaxtyping import Float
 # A chart is drawn for the narrowest phone, so that its lettering is never scaled down.
 WIDTH = 360.0
 _SIDE = 12.0
-_BINS = 36
+# An odd number, so that equal values stand in the middle.
+_BINS = 35
 _ROW = 62.0
 _CURVE = 190.0
 # A curve is drawn exactly up to so many target examples, by its quantiles beyond.

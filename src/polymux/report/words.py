@@ -10,7 +10,9 @@ import regex
 
 # What HTML cannot hold (controls, NUL) or UTF-8 cannot write (lone surrogates).
 _UNPRINTABLE = regex.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-# A stack of combining marks is one grapheme however tall: it may not carry a page away.
+# A tower of combining marks is one grapheme and would cover the page; no script stacks nine.
+_TOWER = regex.compile(r"(\p{M}{8})\p{M}+")
+# An emoji of a family has eleven code points.
 _LARGEST_GRAPHEME = 12
 _LANGUAGE_TAG = regex.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
@@ -18,14 +20,13 @@ _LANGUAGE_TAG = regex.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 def cut(text: str, graphemes: int) -> str:
     """The text, cleaned, with an ellipsis after at most so many graphemes."""
     room = graphemes * _LARGEST_GRAPHEME
-    cleaned = str(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text[: room + 1]))
-    if len(cleaned) <= graphemes:
-        return cleaned
+    cleaned = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _TOWER.sub(r"\1", text[:room]))
     found = regex.match(rf"\X{{{graphemes}}}", cleaned)
-    end = found.end() if found else len(cleaned)
-    if end == len(text):
-        return cleaned
-    return cleaned[: end if end <= room else graphemes].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    end: int = found.end() if found else len(cleaned)
+    shown: str = cleaned[:end]
+    if len(text) <= room and end == len(cleaned):
+        return shown
+    return shown.rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def language_tag(language: str | None) -> str:
