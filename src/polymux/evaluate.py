@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from polymux import __version__
 from polymux.encoders import Model
-from polymux.errors import InputError, UsageError
+from polymux.errors import InputError, UsageError, WorkError
 from polymux.folders import write_texts
 from polymux.records import LABEL_FIELD, Example, Label, Pool
-from polymux.tasks import TASKS
+from polymux.tasks import TASKS, Feature
 
 Progress = Callable[[str, int, int | None], None]
 Scores = Mapping[str, float]
@@ -92,13 +95,34 @@ def label(model: Model, examples: Sequence[Example]) -> list[Prediction]:
     """What the model says of each example, under the task's label field, with probabilities.
 
     Long sentences and contexts are read in windows, so that no word is left without a prediction.
+
+    Raises:
+        WorkError: numbers that are not finite.
     """
     if not examples:
         return []
-    task = TASKS[model.task]
     features = model.prepare(examples, windows=True)
-    _, logits = model.forward(features)
-    return task.predict(examples, features, logits, model.labels)
+    # A sentence whose words the tokenizer drops altogether has no feature.
+    logits_PC = model.forward(features)[1] if features else np.empty((0, len(model.labels)))
+    _check_finite(examples, features, logits_PC)
+    return TASKS[model.task].predict(examples, features, logits_PC, model.labels)
+
+
+def _check_finite(
+    examples: Sequence[Example],
+    features: Sequence[Feature],
+    logits_PC: Float[np.ndarray, "positions classes"],
+) -> None:
+    bad_P = ~np.isfinite(logits_PC).all(axis=1)
+    if bad_P.any():
+        owner_P = np.repeat([f.example for f in features], [len(f.logits_at) for f in features])
+        example = examples[owner_P[bad_P][0]]
+        raise WorkError(
+            "the model gives numbers that are not finite for this example",
+            "train the model again with a lower --lr",
+            file=example.file,
+            line=example.line,
+        )
 
 
 def evaluate(

@@ -129,7 +129,7 @@ def _settings(
         "polymux": __version__,
         "start": start.path,
         "preset": preset or DEFAULT[start.task],
-        **decides,
+        **json.loads(text),
         "identity": blake2b(text.encode(), digest_size=16).hexdigest(),
     }
 

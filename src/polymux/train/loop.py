@@ -98,7 +98,7 @@ class Trainer:
     optimizer: torch.optim.Optimizer
     collate: Callable[[Sequence[Any]], Batch]
     loss: Callable[[nn.Module, Batch], Tensor]
-    units: Callable[[Batch], float]
+    units: Callable[[Batch], int]
     clip: float | None
     autocast: torch.dtype
     at_once: int
@@ -196,7 +196,7 @@ def _trainer(
     device: str,
     collate: Callable[[Sequence[R]], Batch],
     loss: Callable[[nn.Module, Batch], Tensor],
-    units: Callable[[Batch], float] | None,
+    units: Callable[[Batch], int] | None,
     trackers: Sequence[Any],
     folder: Path | None,
 ) -> Trainer:
@@ -261,7 +261,7 @@ def fit(
     loss: Callable[[nn.Module, Batch], Tensor],
     recipe: Recipe,
     *,
-    units: Callable[[Batch], float] | None = None,
+    units: Callable[[Batch], int] | None = None,
     length: Callable[[R], int] | None = None,
     device: str = "auto",
     checkpoint: Path | None = None,

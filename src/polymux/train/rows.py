@@ -17,11 +17,11 @@ from polymux.tasks import Feature
 
 UNLABELLED = -100
 # A feature, and what its logits are to say.
-Row = tuple[Feature, Int[np.ndarray, "gold"]]
+Row = tuple[Feature, Int[np.ndarray, "_"]]
 
 
 def labelled_rows(
-    features: Sequence[Feature], gold: Sequence[Int[np.ndarray, "gold"]]
+    features: Sequence[Feature], gold: Sequence[Int[np.ndarray, "_"]]
 ) -> list[Row]:
     """The features that have something to learn from."""
     rows = zip(features, gold, strict=True)
@@ -41,7 +41,7 @@ def collate(rows: Sequence[Row], *, padding: int) -> dict[str, Tensor]:
     }
 
 
-def units(batch: Mapping[str, Tensor]) -> float:
+def units(batch: Mapping[str, Tensor]) -> int:
     """What the loss is a mean over: labelled words, texts; windows, whose gold is a pair each."""
     return int((batch["gold"] != UNLABELLED).sum())
 
