@@ -153,4 +153,4 @@ def test_a_strategy_of_ones_own_is_held_to_the_rules(monkeypatch, wrong, what: s
 def test_every_strategy_says_its_rule_in_one_line() -> None:
     for rule in STRATEGIES.values():
         assert isinstance(rule, Strategy)
-        assert 10 < len(rule.line) < 90
+        assert 10 < len(rule.about) < 90

@@ -53,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     try:
         app([*anywhere, *(a for a in given if a not in GLOBAL_FLAGS)], prog_name="polymux")
+    except SystemExit as ended:
+        # Typer leaves by SystemExit(0) after a command that went well.
+        if ended.code:
+            raise
     except PolymuxError as error:
         if debug:
             raise

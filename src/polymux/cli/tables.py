@@ -38,7 +38,7 @@ def formats(context: typer.Context, json: options.Json = False) -> None:
     refuse_leftovers(context.args)
     from polymux.readers import READERS
 
-    _show({name: reader.line for name, reader in READERS.items()}, json=json)
+    _show({name: reader.about for name, reader in READERS.items()}, json=json)
 
 
 def uncertainties(context: typer.Context, json: options.Json = False) -> None:

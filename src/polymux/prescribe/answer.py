@@ -35,7 +35,7 @@ class Answer:
     def line(self) -> str:
         """The rule in one line."""
         rule = find_strategy(self.strategy)
-        return rule.line if isinstance(rule, Strategy) else "a strategy of the user's own"
+        return rule.about if isinstance(rule, Strategy) else "a strategy of the user's own"
 
 
 def prescription(

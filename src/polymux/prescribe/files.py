@@ -17,6 +17,7 @@ CARD_SAMPLE = 5000
 # Choices the card shows with their reasons.
 CARD_FIRST = 20
 CARD_TEXT = 300
+CARD_WORDS = 40
 
 
 def to_label(picks: Sequence[Pick]) -> Iterator[str]:
@@ -118,10 +119,22 @@ def first_choices(picks: Sequence[Pick], target: Mapping[str, Example]) -> list[
                 {"id": n.id, "distance": n.distance, "text": shown(target[n.id])}
                 for n in pick.nearest
             ],
-            "prediction": pick.prediction,
+            "prediction": readable(pick),
         }
         for pick in picks[:CARD_FIRST]
     ]
+
+
+def readable(pick: Pick) -> Any:
+    """A prediction for the card: of words, those with a tag, each beside its tag."""
+    words = pick.example.fields.get("tokens")
+    if words is None:
+        return pick.prediction
+    told = zip(words, pick.prediction["labels"], pick.prediction["scores"], strict=True)
+    tagged = [
+        {"label": f"{word}/{label}", "score": score} for word, label, score in told if label != "O"
+    ]
+    return tagged[:CARD_WORDS] or "O for every word"
 
 
 def rounded(values: Float[np.ndarray, "n"]) -> list[float]:

@@ -72,7 +72,7 @@ def find_strategy(name: str) -> Strategy | OwnStrategy:
 def lines() -> dict[str, str]:
     """Every strategy with its rule in one line."""
     return {
-        name: rule.line if isinstance(rule, Strategy) else (rule.__doc__ or "").split("\n")[0]
+        name: rule.about if isinstance(rule, Strategy) else (rule.__doc__ or "").split("\n")[0]
         for name, rule in STRATEGIES.items()
     }
 

@@ -62,7 +62,7 @@ class Strategy:
     answered None, which says that the summary was too small. `fetch` gives the encodings of rows.
     """
 
-    line: str
+    about: str
     begin: Callable[[Ask, int | None], Summary]
     decide: Callable[[Any, Ask, Fetch], Choice | None]
     needs: frozenset[str] = frozenset()

@@ -1,0 +1,150 @@
+"""`polymux train | evaluate | predict` as a person types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tests.models import tiny_model
+from tests.train.worlds import KINDS_OF_WORD, pool
+
+from polymux.cli import main
+
+TOKEN = "token-classification"
+
+
+def polymux(*arguments: object) -> int:
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def conll(path: Path, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    blocks = ["".join(f"{w}\t{t}\n" for w, t in zip(*s, strict=True)) for s in sentences]
+    path.write_text("\n".join(blocks), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def body(tmp_path: Path) -> Path:
+    return tiny_model(tmp_path / "body", "none", kind="modernbert")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Two languages, a folder each, in CoNLL columns."""
+    made = [(e.fields["tokens"], e.label) for e in pool(TOKEN, 20)]
+    conll(tmp_path / "corpus" / "en" / "train.conll", made[:12])  # type: ignore[arg-type]
+    conll(tmp_path / "corpus" / "ur" / "train.conll", made[12:])  # type: ignore[arg-type]
+    return tmp_path / "corpus"
+
+
+def quick(body: Path, corpus: Path, out: Path, *more: object) -> int:
+    return polymux(
+        *("train", body, "--task", TOKEN, "--train", corpus, "--out", out, "--device", "cpu"),
+        *("--preset", "small", "--lr", "3e-3", "--epochs", "20", "--batch-size", "4", *more),
+    )
+
+
+def test_the_loop_closes_train_evaluate_predict(
+    body: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert quick(body, corpus, out, "--dev", corpus, "--language", "folder") == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == str(out)
+    assert "accuracy" in printed
+    assert (out / "dev" / "evaluation.json").is_file()
+
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(KINDS_OF_WORD))
+    assert quick(body, corpus, tmp_path / "barely", "--labels", labels, "--epochs", 1) == 0
+    capsys.readouterr()
+    test = ("--task", TOKEN, "--test", corpus, "--language", "folder", "--device", "cpu")
+    beside = ("--start", tmp_path / "barely", "--out", tmp_path / "scores")
+    assert polymux("evaluate", out, *test, *beside) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split()[:4] == ["language", "examples", "accuracy", "macro_f1"]
+    assert [line.split()[:2] for line in table[1:4]] == [["en", "12"], ["ur", "8"], ["mean", "20"]]
+    assert float(table[3].split()[2]) > 95
+    assert table[3].split()[-1].startswith("+")
+    assert table[4] == str(tmp_path / "scores" / "predictions.jsonl")
+
+    told = tmp_path / "told.jsonl"
+    read = ("--task", TOKEN, "--device", "cpu")
+    assert polymux("predict", out, *read, "--input", corpus, "--out", told) == 0
+    assert capsys.readouterr().out == f"20 predictions: {told}\n"
+    assert polymux("evaluate", out, *read, "--test", told, "--json") == 0
+    scored = json.loads(capsys.readouterr().out)
+    assert scored["average"]["accuracy"] == 1.0
+    assert scored["examples"] == {"all": 20}
+
+
+def test_train_prints_its_manifest_for_machines(
+    body: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert quick(body, corpus, out, "--epochs", 1, "--seed", 22, "--json", "--dev", corpus) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["recipe"]["seed"] == 22
+    assert printed["labels"] == list(KINDS_OF_WORD)
+    assert printed["dev"]["examples"] == {"all": 20}
+    del printed["dev"]
+    assert printed == json.loads((out / "training.json").read_text())
+
+
+def test_a_failed_training_exits_one_and_wrong_input_two_d28_d30(
+    body: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert quick(body, corpus, out, "--lr", "1e38") == 1
+    told = capsys.readouterr().err
+    assert "polymux: the " in told
+    assert "hint: train with a lower --lr" in told
+    assert not out.exists()
+    for wrong in (
+        ("--lr", "0"),
+        ("--epochs", "none"),
+        ("--epochs", "0"),
+        ("--preset", "xlm-r/xnli"),
+        ("--dev", tmp_path / "nowhere"),
+        ("--tracker", "nothing-of-the-kind"),
+        ("--labels", tmp_path / "nowhere"),
+        ("--resume", "false"),
+    ):
+        assert quick(body, corpus, out, *wrong) == 2
+        assert capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_model_without_a_head_cannot_be_scored(
+    body: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert polymux("evaluate", body, "--task", TOKEN, "--test", corpus) == 2
+    assert "polymux train" in capsys.readouterr().err
+
+
+def test_a_label_of_the_wrong_length_names_its_line(
+    body: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bad.jsonl"
+    good = {"tokens": ["the", "fox"], "labels": ["DET", "NOUN"]}
+    bad = {"tokens": ["the", "fox"], "labels": ["DET"]}
+    file.write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
+    assert quick(body, file, tmp_path / "out") == 2
+    assert f"{file}:2: " in capsys.readouterr().err
+    assert quick(body, file, tmp_path / "out", "--on-error", "skip", "--epochs", 1) == 0
+    assert "1 bad examples were left out" in capsys.readouterr().err
+
+
+def test_an_unquoted_glob_is_explained(
+    body: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spilled = sorted(corpus.glob("*/*.conll"))[1:]
+    assert quick(body, corpus, tmp_path / "out", *spilled) == 2
+    assert "must be quoted" in capsys.readouterr().err
