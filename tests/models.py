@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,12 @@ def _template(made: Tokenizer, specials: dict[str, str], style: str) -> None:
     )
 
 
+@cache
+def _trained(family: str, sample: tuple[str, ...], specials: tuple[str, ...]) -> str:
+    """Kept, because training twice gives two vocabularies: the trainers break ties by chance."""
+    return _MAKERS[family][0](sample, list(specials)).to_str()
+
+
 def tiny_tokenizer(
     kind: str = "bert",
     *,
@@ -168,9 +175,10 @@ def tiny_tokenizer(
     """A fast tokenizer trained on `sample`, as this kind of model has it (`pad=False`: no pad)."""
     from transformers import PreTrainedTokenizerFast
 
-    make, specials = _MAKERS[family or TOKENIZER[kind]]
-    specials = {name: token for name, token in specials.items() if pad or name != "pad"}
-    made = make(sample, list(dict.fromkeys(specials.values())))
+    family = family or TOKENIZER[kind]
+    specials = {n: token for n, token in _MAKERS[family][1].items() if pad or n != "pad"}
+    trained = _trained(family, tuple(sample), tuple(dict.fromkeys(specials.values())))
+    made = Tokenizer.from_str(trained)
     _template(made, specials, kind)
     tokens = {f"{name}_token": AddedToken(token, special=True) for name, token in specials.items()}
     if kind not in ("bert",) or family == "word":
@@ -228,7 +236,8 @@ def tiny_model(
     """Write a model with a random head for the task and its tokenizer into `folder`.
 
     `task` may be "none" (no head) or "masked-lm". `sharpness` scales the head: the larger, the
-    surer its predictions. The same arguments give the same weights.
+    surer its predictions. The same arguments give the same weights, and in one process the same
+    tokenizer.
     """
     import torch
     import transformers

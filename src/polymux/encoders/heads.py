@@ -72,12 +72,13 @@ def _load(facts: checks.Facts, task: str, labels: Sequence[str], *, seed: int, k
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     config.get_text_config().pad_token_id = tokenizer.pad_token_id
     config.use_cache = False
-    auto = getattr(transformers, task_named(task).AUTO)
+    auto = task_named(task).AUTO
     with quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
         if keep:
-            return auto.from_pretrained(facts.folder, config=config, dtype=torch.float32)
-        return auto.from_pretrained(
+            kept = getattr(transformers, auto)
+            return kept.from_pretrained(facts.folder, config=config, dtype=torch.float32)
+        return type(checks.bare(config, auto)).from_pretrained(
             None,
             config=config,
             state_dict=_body(facts, task),
