@@ -9,7 +9,8 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
@@ -54,26 +55,36 @@ def parameters(command: TyperCommand) -> list[TyperArgument | TyperOption]:
 def _default(parameter: TyperArgument | TyperOption) -> str:
     if parameter.required:
         return "required"
-    if parameter.default in (None, False, [], ()) or callable(parameter.default):
+    default = parameter.default
+    if default is None or default is False or default == [] or callable(default):
         return ""
-    return f"`{parameter.default}`"
+    return f"`{default}`"
 
 
-def _signature(parameter: TyperArgument | TyperOption) -> str:
-    choices = getattr(getattr(parameter, "type", None), "choices", ())
-    value = parameter.metavar or "|".join(choices) or "VALUE"
+def _value(parameter: TyperArgument | TyperOption, hint: object) -> str:
+    """What stands in the place of the value: the choices where there are some."""
+    if parameter.metavar:
+        return parameter.metavar
+    choices = [c for part in (hint, *get_args(hint)) for c in get_args(part)]
+    words = [choice for choice in choices if isinstance(choice, str)]
+    kinds = {int: "N", float: "X"}
+    return "|".join(words) or next((kinds[k] for k in (hint, *choices) if k in kinds), "VALUE")
+
+
+def _signature(parameter: TyperArgument | TyperOption, hint: object) -> str:
     if isinstance(parameter, TyperArgument):
-        return f"`{value}`"
+        return f"`{_value(parameter, hint)}`"
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
     if parameter.is_flag:
         return names
-    return f"{names} {value}" + (" ..." if parameter.multiple else "")
+    return f"{names} {_value(parameter, hint)}" + (" ..." if parameter.multiple else "")
 
 
 def _command(name: str, command: TyperCommand) -> str:
+    hints = get_type_hints(inspect.unwrap(command.callback)) if command.callback else {}
     rows = [
-        (_signature(parameter), _default(parameter), parameter.help or "")
-        for parameter in parameters(command)
+        (_signature(p, hints.get(p.name or "")), _default(p), p.help or "")
+        for p in parameters(command)
     ]
     text = EXAMPLE.sub(r"```text\n\1\n```", inspect.cleandoc(command.help or ""))
     options = table(("option", "default", "what it does"), rows) if rows else ""
@@ -92,7 +103,7 @@ def strategies() -> str:
         (
             (
                 f"`{name}`",
-                rule.line,
+                rule.about,
                 ", ".join(sorted(rule.needs)),
                 "yes" if rule.is_prefix_consistent else "no",
             )
