@@ -24,6 +24,9 @@ from polymux.train.start import Labelled, Safety, Start, labelled
 
 __all__ = ["PRESETS", "Fitted", "Recipe", "Trained", "fit", "read_labels", "train"]
 
+# What the two outputs of a head for spans say; its body may have had a head of more.
+SPAN = ("start", "end")
+
 
 def train(
     model: str | Path,
@@ -81,8 +84,9 @@ def train(
         trackers=trackers,
         progress=progress,
     )
+    outputs = names or (SPAN if is_new else ())
     network, tokenizer = load_for_training(
-        model, task=pool.task, labels=names, seed=seed, new_head=is_new, **safety
+        model, task=pool.task, labels=outputs, seed=seed, new_head=is_new, **safety
     )
     return job.save(network, tokenizer, told | _learn(run, network, tokenizer, start, data, names))
 

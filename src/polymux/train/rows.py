@@ -20,9 +20,7 @@ UNLABELLED = -100
 Row = tuple[Feature, Int[np.ndarray, "_"]]
 
 
-def labelled_rows(
-    features: Sequence[Feature], gold: Sequence[Int[np.ndarray, "_"]]
-) -> list[Row]:
+def labelled_rows(features: Sequence[Feature], gold: Sequence[Int[np.ndarray, "_"]]) -> list[Row]:
     """The features that have something to learn from."""
     rows = zip(features, gold, strict=True)
     return [(feature, numbers) for feature, numbers in rows if (numbers != UNLABELLED).any()]
