@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.models import tiny_model
+from tests.prescribe.worlds import write_conllu
 
 from polymux.cli import main
 from polymux.encoders import pytorch
-from tests.models import tiny_model
-from tests.prescribe.worlds import write_conllu
 
 
 @pytest.fixture(scope="module")
@@ -196,9 +196,9 @@ def test_outputs_that_are_not_finite_name_the_example(run, monkeypatch) -> None:
     real = pytorch.forward
 
     def broken(*arguments, **options):
-        for embeddings, logits in [real(*arguments, **options)]:
-            logits[0, 0] = float("nan")
-            return embeddings, logits
+        embeddings, logits = real(*arguments, **options)
+        logits[0, 0] = float("nan")
+        return embeddings, logits
 
     monkeypatch.setattr(pytorch, "forward", broken)
     code, told = run()

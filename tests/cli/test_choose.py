@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.models import tiny_model
+from tests.prescribe.worlds import write_conllu
 
 from polymux.cli import choose, main
 from polymux.prescribe import select_many
-from tests.models import tiny_model
-from tests.prescribe.worlds import write_conllu
 
 POLYMUX = str(Path(sys.executable).parent / "polymux")
 

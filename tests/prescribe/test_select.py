@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.models import tiny_model
+from tests.prescribe.worlds import noisy_pool, pool, write_conllu
 
 import polymux as pm
 from polymux.errors import UsageError
 from polymux.prescribe import select_many
 from polymux.records import Pool
 from polymux.selection import STRATEGIES
-from tests.models import tiny_model
-from tests.prescribe.worlds import noisy_pool, pool, write_conllu
 
 SIZES = {"en": 60, "de": 50, "hi": 40, "zh": 30}
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from polymux.records import Example, Pool
 
 WORDS = {
-    "en": "the cat sat on a mat in London with Ada".split(),
-    "de": "die Katze saß auf einer Matte in Köln mit Uta".split(),
-    "hi": "बिल्ली दिल्ली में चटाई पर राम के साथ बैठी".split(),
-    "ur": "بلی لاہور میں چٹائی پر احمد کے ساتھ بیٹھی".split(),
-    "zh": "猫 在 北京 的 垫子 上 和 小明 一起".split(),
+    "en": ["the", "cat", "sat", "on", "a", "mat", "in", "London", "with", "Ada"],
+    "de": ["die", "Katze", "saß", "auf", "einer", "Matte", "in", "Köln", "mit", "Uta"],
+    "hi": ["बिल्ली", "दिल्ली", "में", "चटाई", "पर", "राम", "के", "साथ", "बैठी"],
+    "ur": ["بلی", "لاہور", "میں", "چٹائی", "پر", "احمد", "کے", "ساتھ", "بیٹھی"],
+    "zh": ["猫", "在", "北京", "的", "垫子", "上", "和", "小明", "一起"],
 }
 NOISE = ["🙂", "👩‍👩‍👧", "hmmm", "teh", "Köln", "हाँ", "???", "lol"]
 
@@ -36,7 +36,9 @@ def noisy(count: int) -> list[tuple[str, ...]]:
 def pool(sizes: dict[str, int], *, name: str = "source", seed: int = 0) -> Pool:
     """Token examples in memory, languages given."""
     examples = [
-        Example(f"{language}#{number}", f"{language}.txt", number, {"tokens": words}, None, language)
+        Example(
+            f"{language}#{number}", f"{language}.txt", number, {"tokens": words}, None, language
+        )
         for language, size in sizes.items()
         for number, words in enumerate(sentences(language, size, seed), 1)
     ]
