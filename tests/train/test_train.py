@@ -108,6 +108,25 @@ def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
     assert not torch.allclose(first, other, atol=1e-3)
 
 
+def test_accumulated_batches_train_like_whole_ones(tmp_path: Path) -> None:
+    """A model without dropout: what remains is the rounding of sums in another order."""
+    head = start(tmp_path / "start", TOKEN, kind="modernbert")
+    whole, parts = (
+        quickly(head, pool(TOKEN), tmp_path / str(size), batch_size=size, accumulation=8 // size)
+        for size in (8, 2)
+    )
+    assert whole.manifest["updates"] == parts.manifest["updates"] == 6
+    moved = (weights(whole.path) - weights(head)).abs().max()
+    assert (weights(whole.path) - weights(parts.path)).abs().max() < 0.05 * moved
+
+
+def test_bucketed_batches_learn_as_well(tmp_path: Path) -> None:
+    body = tiny_model(tmp_path / "body", "none", kind="modernbert")
+    made = quickly(body, pool(TOKEN), tmp_path / "out", bucketed=True, epochs=15, lr=3e-3)
+    assert made.manifest["recipe"]["bucketed"]
+    assert made.manifest["epoch_losses"][-1] < 0.3
+
+
 def test_one_example_is_enough_and_the_head_keeps_labels_it_lacks(tmp_path: Path) -> None:
     head = start(tmp_path / "start", TOKEN)
     one = Pool.of([example(1, TOKEN, ("fox", "dog"))], TOKEN)

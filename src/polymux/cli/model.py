@@ -39,6 +39,9 @@ def train(
     accumulation: Annotated[
         int, typer.Option("--accumulation", metavar="N", help="Batches an update.")
     ] = 1,
+    bucketed: Annotated[
+        bool, typer.Option("--bucketed", help="Batches of like length: less padding, faster.")
+    ] = False,
     labels: Annotated[
         Path | None,
         typer.Option("--labels", metavar="FILE", help="All labels, one a line: a new head."),
@@ -88,6 +91,7 @@ def train(
             lr=lr,
             batch_size=batch_size,
             accumulation=accumulation,
+            bucketed=bucketed,
             labels=None if labels is None else read_labels(labels),
             seed=seed,
             resume=resume,

@@ -38,6 +38,7 @@ def train(
     lr: float | None = None,
     batch_size: int | None = None,
     accumulation: int = 1,
+    bucketed: bool = False,
     labels: Sequence[str] | None = None,
     max_length: int | None = None,
     stride: int = 128,
@@ -54,8 +55,9 @@ def train(
 
     Settings are those of `preset` (by default the paper's for XLM-R, METHOD 1.4) where nothing
     else is given; seed decides a new head, the order of the rows and dropout. A trained head keeps
-    its labels; other `labels` make a new one. `resume` goes on from the last checkpoint of the same
-    training, to the same weights. `safety`: allow_pickle, trust_remote_code, offline.
+    its labels; other `labels` make a new one. `bucketed` batches hold rows of like length, which
+    saves padding. `resume` goes on from the last checkpoint of the same training, to the same
+    weights. `safety`: allow_pickle, trust_remote_code, offline.
 
     Raises:
         InputError: nothing is labelled, or labels that cannot be.
@@ -64,7 +66,7 @@ def train(
         WorkError: the loss is not finite, or the device has no memory for one row.
     """
     chosen = preset_of(preset, pool.task)
-    recipe = chosen.recipe(lr, epochs, batch_size, accumulation, seed)
+    recipe = chosen.recipe(lr, epochs, batch_size, accumulation, seed, bucketed=bucketed)
     job = Job.begun(out, force=force, resume=resume)
     start = Start.of(model, pool.task, max_length or chosen.max_length, stride, safety)
     data = labelled(pool)
@@ -76,6 +78,7 @@ def train(
         fit,
         recipe=recipe,
         units=units,
+        length=lambda row: len(row[0].input_ids),
         device=device,
         checkpoint=job.checkpoint,
         checkpoint_seconds=checkpoint_seconds,

@@ -27,6 +27,8 @@ class Preset:
         batch_size: int | None = None,
         accumulation: int = 1,
         seed: int = 0,
+        *,
+        bucketed: bool = False,
     ) -> Recipe:
         """These settings, but for what was asked otherwise."""
         return Recipe(
@@ -34,6 +36,7 @@ class Preset:
             epochs=self.epochs if epochs is None else epochs,
             batch_size=self.batch_size if batch_size is None else batch_size,
             accumulation=accumulation,
+            bucketed=bucketed,
             seed=seed,
         )
 
