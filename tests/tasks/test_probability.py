@@ -58,13 +58,16 @@ def test_margin_and_log_margin_order_three_classes_differently() -> None:
     assert pr.log_margin(low)[0] < pr.log_margin(high)[0]
 
 
-@given(st.integers(1, 40), st.integers(0, 2**32))
-def test_best_spans_equal_every_pair_tried(rows: int, seed: int) -> None:
+@pytest.mark.parametrize("block", [1, 7, 1 << 15])
+@given(rows=st.integers(1, 40), seed=st.integers(0, 2**32))
+def test_best_spans_equal_every_pair_tried(block: int, rows: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(rows, 2))
     window = np.sort(rng.integers(0, 3, rows))
     inside = rng.random(rows) < 0.7
-    best, end = pr.best_spans(values, window, inside)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pr, "_BLOCK", block)
+        best, end = pr.best_spans(values, window, inside)
     for i in range(rows):
         tried = {
             j: values[i, 0] + values[j, 1]

@@ -207,7 +207,8 @@ def bare(config: Any, auto: str = "AutoModel") -> Any:
     import transformers
 
     with torch.device("meta"):
-        return getattr(transformers, auto).from_config(config)
+        # What was not trusted was refused when its config was read.
+        return getattr(transformers, auto).from_config(config, trust_remote_code=True)
 
 
 def _decodes(config: Any) -> bool:

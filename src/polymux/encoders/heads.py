@@ -10,6 +10,9 @@ from polymux.encoders import checks
 from polymux.errors import ModelError
 from polymux.tasks import task_named
 
+# A head for question answering has two outputs, and no labels of its own.
+SPAN = ("start", "end")
+
 
 def load_for_training(
     path: str | Path,
@@ -45,7 +48,7 @@ def load_for_training(
             file=str(facts.folder),
         )
     keep = known is not None and not new_head
-    names = tuple(known or ()) if keep else tuple(labels)
+    names = tuple(known or ()) if keep else tuple(labels) or SPAN
     return _load(facts, task, names, seed=seed, keep=keep), facts.tokenizer
 
 
@@ -77,7 +80,10 @@ def _load(facts: checks.Facts, task: str, labels: Sequence[str], *, seed: int, k
         torch.manual_seed(seed)
         if keep:
             kept = getattr(transformers, auto)
-            return kept.from_pretrained(facts.folder, config=config, dtype=torch.float32)
+            # Code and pickles that were not trusted were refused by `look_at`.
+            return kept.from_pretrained(
+                facts.folder, config=config, dtype=torch.float32, trust_remote_code=True
+            )
         return type(checks.bare(config, auto)).from_pretrained(
             None,
             config=config,

@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 
 # The longest answer, in sub-words, that counts as one span (METHOD 1.1).
 LONGEST_SPAN = 30
+# Rows looked at together when spans are tried: few enough to stay in a core's cache.
+_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,22 @@ def best_spans(
     A span is valid inside one window, inside the context, with its end not before its start, at
     most `LONGEST_SPAN` rows long. Where none can start the value is -inf.
     """
+    best = np.empty(len(values))
+    end = np.empty(len(values), dtype=np.int64)
+    for first in range(0, len(values), _BLOCK):
+        # A span that starts in this block may end behind it.
+        reach = slice(first, first + _BLOCK + LONGEST_SPAN)
+        some, ends = _best_spans(values[reach], window[reach], inside[reach])
+        best[first : first + _BLOCK] = some[:_BLOCK]
+        end[first : first + _BLOCK] = ends[:_BLOCK] + first
+    return best, end
+
+
+def _best_spans(
+    values: Float[np.ndarray, "rows 2"],
+    window: Int[np.ndarray, "rows"],
+    inside: Bool[np.ndarray, "rows"],
+) -> tuple[Float[np.ndarray, "rows"], Int[np.ndarray, "rows"]]:
     rows = len(values)
     best = np.where(inside, values[:, 0] + values[:, 1], -np.inf)
     end = np.arange(rows)
@@ -145,7 +163,7 @@ def best_spans(
         start, stop = slice(0, rows - ahead), slice(ahead, rows)
         valid = inside[start] & inside[stop] & (window[start] == window[stop])
         total = np.where(valid, values[start, 0] + values[stop, 1], -np.inf)
-        better = total > best[start]
-        best[start][better] = total[better]
-        end[start][better] = np.arange(ahead, rows)[better]
+        better = np.flatnonzero(total > best[start])
+        best[better] = total[better]
+        end[better] = better + ahead
     return best, end

@@ -8,6 +8,7 @@ way looks at positions of the context only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -97,13 +98,10 @@ def prepare(
         asked = question.ids[: max(room // 2, room - len(context.ids))]
         lost = len(question.ids) - len(asked)
         width = room - len(asked)
-        for start in _window_starts(len(context.ids), width, stride):
+        ids, places = context.ids, context.offsets
+        for start in _window_starts(len(ids), width, stride):
             part = slice(start, start + width)
-            features.append(
-                _window(
-                    number, frame, asked, context.ids[part], context.offsets[part], lost, pooled
-                )
-            )
+            features.append(_window(number, frame, asked, ids[part], places[part], lost, pooled))
             lost = 0
     return features
 
@@ -127,7 +125,13 @@ def _window(
     head = len(frame.before) + len(question) + len(frame.between)
     align = (None,) * head + tuple(offsets) + (None,) * len(frame.after)
     at = (0 if pooled == "first" else len(ids) - 1,)
-    return Feature(number, ids, types, at, tuple(range(len(ids))), align, lost)
+    return Feature(number, ids, types, at, _everywhere(len(ids)), align, lost)
+
+
+@cache
+def _everywhere(length: int) -> tuple[int, ...]:
+    """All positions of a row; one tuple for all rows of a length, of which there are many."""
+    return tuple(range(length))
 
 
 def summarise(

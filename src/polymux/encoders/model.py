@@ -1,0 +1,231 @@
+"""A model with a trained head for a task: checked at once, loaded when it is first asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from hashlib import blake2b
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from polymux.encoders import checks
+from polymux.errors import UsageError, WorkError
+from polymux.records import Encodings, Example, content_hashes
+from polymux.tasks import Feature, task_named
+from polymux.tasks.feature import frame_of
+from polymux.tasks.qa import AGGREGATES
+
+# Name -> module with version, device_named, BATCH_TOKENS, DTYPES, load and forward.
+BACKENDS: dict[str, str] = {"torch": "polymux.encoders.pytorch"}
+# DeMuX, appendix: longest rows, special tokens included.
+MAX_LENGTH = {
+    "token-classification": 128,
+    "text-classification": 128,
+    "question-answering": 256,
+}
+
+
+class Model:
+    """A model with a trained head for a task, and how it reads.
+
+    Everything is checked when it is made; weights are loaded when they are first needed.
+
+    Raises:
+        ModelError: no model, no trained head for the task, no fast tokenizer, pickled weights.
+        UsageError: an option that cannot be.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        task: str,
+        device: str = "auto",
+        backend: str = "auto",
+        max_length: int | None = None,
+        stride: int = 128,
+        batch_tokens: int | None = None,
+        dtype: str = "float32",
+        aggregate: str = "joint",
+        allow_pickle: bool = False,
+        trust_remote_code: bool = False,
+        offline: bool = False,
+    ) -> None:
+        self.path = str(path)
+        self.task = task
+        self._module = task_named(task)
+        self.backend = "torch" if backend == "auto" else backend
+        _one_of("backend", self.backend, BACKENDS)
+        _one_of("aggregate", aggregate, AGGREGATES)
+        self._backend: Any = import_module(BACKENDS[self.backend])
+        self.device: str = self._backend.device_named(device)
+        _one_of("dtype", dtype, self._backend.DTYPES)
+        self.dtype, self.stride, self.aggregate = dtype, stride, aggregate
+        self.batch_tokens: int = batch_tokens or self._backend.BATCH_TOKENS[self.device]
+        self._safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
+        self._facts = checks.look_at(path, **self._safety, offline=offline)
+        self.labels = checks.labels_of(self._facts, task)
+        """By class number; none for question answering."""
+        self.notes: list[str] = []
+        """What a person should know of how the model reads."""
+        if checks.has_generic_names(self.labels):
+            self.notes.append(f"{path} does not name its labels: they are {', '.join(self.labels)}")
+        self.max_length = self._longest(max_length)
+        """Longest row, special tokens included."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's fast tokenizer."""
+        return self._facts.tokenizer
+
+    @property
+    def is_decoder(self) -> bool:
+        """Whether each position sees only those before it."""
+        return self._facts.is_decoder
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides how it reads, by name."""
+        names = ("backend", "device", "dtype", "batch_tokens", "max_length", "stride", "aggregate")
+        return {name: getattr(self, name) for name in names}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A name for everything that decides the numbers: weights, tokenizer, config, settings."""
+        digest = blake2b(digest_size=16)
+        for path in self._facts.weights:
+            with path.open("rb") as file:
+                while block := file.read(1 << 24):
+                    digest.update(block)
+        config = self._facts.config.to_dict()
+        for name in ("_name_or_path", "transformers_version"):
+            config.pop(name, None)
+        everything = {
+            "config": config,
+            "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
+            "special": {name: str(t) for name, t in self.tokenizer.special_tokens_map.items()},
+            "inputs": self.tokenizer.model_input_names,
+            "task": self.task,
+            "settings": self.settings,
+            "version": self._backend.version(),
+        }
+        digest.update(json.dumps(everything, sort_keys=True, default=str).encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def _loaded(self) -> Any:
+        padding = self.tokenizer.pad_token_id
+        if padding is None:
+            padding = self._facts.config.get_text_config().pad_token_id
+        loaded = self._backend.load(
+            self._facts.folder,
+            auto=self._module.AUTO,
+            device=self.device,
+            dtype=self.dtype,
+            batch_tokens=self.batch_tokens,
+            padding=padding or 0,
+            is_decoder=self.is_decoder,
+            **self._safety,
+        )
+        return replace(loaded, notes=self.notes)
+
+    def prepare(self, examples: Sequence[Example], *, windows: bool = False) -> list[Feature]:
+        """The rows that the model reads; with `windows` as many as hold every word of each."""
+        return self._module.prepare(
+            examples,
+            self.tokenizer,
+            max_length=self.max_length,
+            stride=self.stride,
+            windows=windows,
+            pooled="last" if self.is_decoder else "first",
+        )
+
+    def forward(
+        self, features: Sequence[Feature], tick: Callable[[int], None] | None = None
+    ) -> tuple[Float[np.ndarray, "features dim"], Float[np.ndarray, "positions classes"]]:
+        """Mean hidden states a feature, and logits at every feature's positions, in order."""
+        embeddings, logits = self._backend.forward(self._loaded, features, tick)
+        return embeddings, logits
+
+    def encode(self, examples: Sequence[Example]) -> Encodings:
+        """One embedding, every uncertainty and a prediction for each example of a shard.
+
+        Raises:
+            InputError: the model sees nothing in an example.
+            WorkError: numbers that are not finite, or no memory for one row.
+        """
+        return self.encode_features(examples, self.prepare(examples))
+
+    def encode_features(
+        self,
+        examples: Sequence[Example],
+        features: Sequence[Feature],
+        tick: Callable[[int], None] | None = None,
+    ) -> Encodings:
+        """`encode` for examples that were prepared (without windows) already."""
+        embeddings_FD, logits_PC = self.forward(features, tick)
+        _all_finite(examples, features, embeddings_FD, logits_PC)
+        embeddings_ND, uncertainty, predictions = self._module.summarise(
+            examples, features, embeddings_FD, logits_PC, self.labels, aggregate=self.aggregate
+        )
+        lengths = np.zeros(len(examples), dtype=np.int64)
+        lost = np.zeros(len(examples), dtype=np.int64)
+        for feature in features:
+            lengths[feature.example] += len(feature.input_ids)
+            lost[feature.example] += feature.lost
+        return Encodings(
+            rows=np.arange(len(examples), dtype=np.int64),
+            hashes=content_hashes(examples),
+            embeddings=embeddings_ND,
+            uncertainty=uncertainty,
+            lengths=lengths,
+            lost=lost,
+            predictions=[json.dumps(told, ensure_ascii=False) for told in predictions],
+        )
+
+    def _longest(self, asked: int | None) -> int:
+        length = MAX_LENGTH[self.task] if asked is None else asked
+        if length > self._facts.reads:
+            if asked is not None:
+                self.notes.append(
+                    f"{self.path} reads {self._facts.reads} sub-words at most, not {asked}"
+                )
+            length = self._facts.reads
+        pair = self.task == "question-answering"
+        room = length - frame_of(self.tokenizer, pair=pair).size
+        if room < 2:
+            raise UsageError(
+                f"rows of {length} sub-words leave no room beside the special tokens",
+                "give a larger --max-length",
+            )
+        return length
+
+
+def _one_of(what: str, name: str, table: Any) -> None:
+    if name not in table:
+        raise UsageError(f"there is no {what} {name!r}", f"choose one of: {', '.join(table)}")
+
+
+def _all_finite(
+    examples: Sequence[Example],
+    features: Sequence[Feature],
+    embeddings_FD: Float[np.ndarray, "features dim"],
+    logits_PC: Float[np.ndarray, "positions classes"],
+) -> None:
+    bad_F = ~np.isfinite(embeddings_FD).all(axis=1)
+    owner_P = np.repeat(np.arange(len(features)), [len(f.logits_at) for f in features])
+    bad_F[owner_P[~np.isfinite(logits_PC).all(axis=1)]] = True
+    if bad_F.any():
+        example = examples[features[int(bad_F.argmax())].example]
+        raise WorkError(
+            "the model gives numbers that are not finite for this example",
+            "use --dtype float32; if it is that already, the model's weights are broken",
+            file=example.file,
+            line=example.line,
+        )
