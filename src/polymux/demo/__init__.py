@@ -1,0 +1,114 @@
+"""The health assistant: an English model, two languages that it must learn, a budget of labels.
+
+Everything is made on the spot and offline: utterances in many languages from templates, a small
+encoder, an English start model. `polymux.prescribe` chooses what to label by three strategies, the
+templates answer, and each choice is trained on and scored.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from polymux import __version__
+from polymux.demo.corpus import Plan, write_corpus
+from polymux.demo.encoder import Shape, make_encoder
+from polymux.demo.job import TASKS, Outcome, Settings, run
+from polymux.demo.table import commands, markdown
+from polymux.folders import check_free
+from polymux.readers import read
+
+__all__ = ["DemoResult", "Outcome", "Plan", "Settings", "Shape", "demo"]
+
+Progress = Callable[[str, int, int | None], None]
+# Written first, so that a folder with it is a demo's; the results are written last.
+SETTINGS, RESULTS, TABLE = "settings.json", "results.json", "table.md"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo found, and where it is."""
+
+    out: Path
+    utterances: Mapping[str, int]
+    """How many there are of each language."""
+    outcomes: Mapping[str, Outcome]
+    """By task: slots, intents."""
+    table: str
+    """Scores on the target languages, as Markdown."""
+    commands: tuple[str, ...]
+    """The first task again, by hand."""
+    card: Path
+    """The page that shows the first strategy's choice for the first task, with its reasons."""
+
+
+def demo(
+    out: str | Path,
+    seed: int = 0,
+    progress: Progress | None = None,
+    *,
+    settings: Settings | None = None,
+) -> DemoResult:
+    """Run the whole demo into the folder `out`; an earlier demo there is replaced.
+
+    The same seed gives the same utterances, and on the same machine the same scores.
+
+    Raises:
+        UsageError: `out` holds something that is not an earlier demo.
+    """
+    asked = settings or Settings()
+    place = Path(out)
+    tell = progress or _silent
+    _clear(place)
+    _write(place / SETTINGS, {"polymux": __version__, "seed": seed, **asdict(asked)})
+    counts = write_corpus(place / "data", asked.plan, seed=seed)
+    make_encoder(
+        _unlabelled(place / "data"),
+        place / "encoder",
+        asked.shape,
+        seed=seed,
+        progress=lambda _, done, total: tell("pre-train a small encoder", done, total),
+    )
+    outcomes = {name: run(name, place, asked, seed=seed, progress=tell) for name in asked.tasks}
+    chosen = place / asked.tasks[0] / "chosen" / asked.strategies[0] / str(asked.budget)
+    made = DemoResult(
+        out=place,
+        utterances=counts,
+        outcomes=outcomes,
+        table=markdown(outcomes, asked),
+        commands=commands(place, asked.tasks[0], asked, seed=seed),
+        card=chosen / "report.html",
+    )
+    (place / TABLE).write_text(made.table, encoding="utf-8")
+    results = {"utterances": counts, **{name: asdict(told) for name, told in outcomes.items()}}
+    _write(place / RESULTS, results)
+    return made
+
+
+def _unlabelled(data: Path) -> list[str]:
+    """Every text that may be read without its labels: all but the test files."""
+    names = ("train.conll", "pool.conll", "sample.conll")
+    paths = [str(data / "*" / name) for name in names]
+    return [example.text for example in read(*paths, task="text-classification")]
+
+
+def _clear(place: Path) -> None:
+    """Remove an earlier demo, nothing else."""
+    if not (place / SETTINGS).is_file():
+        check_free(place, force=False)
+    place.mkdir(parents=True, exist_ok=True)
+    for name in ("data", "encoder", *TASKS):
+        shutil.rmtree(place / name, ignore_errors=True)
+    for name in (RESULTS, TABLE):
+        (place / name).unlink(missing_ok=True)
+
+
+def _write(path: Path, value: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _silent(stage: str, done: int, total: int | None) -> None:
+    """For who asked for no progress."""
