@@ -65,8 +65,9 @@ def known(name: str) -> bool:
 
 def reader(name: str, task: str) -> Reader:
     """The format of that name, which must serve the task; plug-ins join when they are asked for."""
-    for plugin in entry_points(group="polymux.readers", name=name):
-        READERS.setdefault(name, plugin.load())
+    if name not in READERS:
+        for plugin in entry_points(group="polymux.readers", name=name):
+            READERS[name] = plugin.load()
     if name not in READERS:
         raise UsageError(f"there is no format {name!r}", f"choose one of: {', '.join(READERS)}")
     found = READERS[name]

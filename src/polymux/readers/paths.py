@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import partial
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from polymux.errors import InputError, UsageError
 from polymux.readers.arrow import INFO, SPLITS, STATE
@@ -95,8 +95,8 @@ def _system(path: str, *, offline: bool) -> tuple[Any, str]:
 def _source(system: Any, path: str, location: str, key: str, notes: Notes) -> Source:
     local = "file" in system.protocol
 
-    def opener(place: str) -> BinaryIO:
-        return cast(BinaryIO, (Path(place).open if local else partial(system.open, place))("rb"))
+    def opener(place: str) -> BufferedReader:
+        return Path(place).open("rb") if local else BufferedReader(system.open(place, "rb"))
 
     return Source(path, key, location, opener, notes)
 
@@ -178,7 +178,7 @@ def _glob(system: Any, path: str, notes: Notes, suffixes: Collection[str]) -> li
 def _hub(path: str, notes: Notes, *, offline: bool) -> Source:
     name = path.removeprefix(_HUB)
 
-    def opener(place: str) -> BinaryIO:
+    def opener(place: str) -> BufferedReader:
         raise InputError("a data set is no file", "read it as hf://", file=place)
 
     return Source(path, name, path, opener, notes, offline=offline)

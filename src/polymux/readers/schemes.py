@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 _TAG = re.compile(r"([BIESLUM])(?:-(.+))?")
 
@@ -12,6 +13,7 @@ _Tag = tuple[str, str]
 _OUTSIDE: _Tag = ("O", "")
 
 
+@lru_cache(maxsize=1 << 14)
 def tag(text: str) -> _Tag | None:
     """The letter and the type of a tag; None where it is no tag of any scheme."""
     if text == "O":
@@ -51,17 +53,22 @@ def detect(sentences: Iterable[Sequence[str]]) -> str | None:
 
 def impossible(scheme: str, tags: Sequence[str]) -> tuple[int, str] | None:
     """The first position that cannot be in this scheme, and why; None where all can."""
-    before = _OUTSIDE
-    for position, text in enumerate(tags):
-        after = tag(text)
-        if after is None:
-            return position, f"{text!r} is no {scheme} tag"
-        if not _FOLLOWS[scheme](before, after):
-            return position, f"{text!r} cannot follow {_text(before)!r} in {scheme}"
+    before = "O"
+    for position, after in enumerate(tags):
+        if not _follows(scheme, before, after):
+            if tag(after) is None:
+                return position, f"{after!r} is no {scheme} tag"
+            return position, f"{after!r} cannot follow {before!r} in {scheme}"
         before = after
-    if not _FOLLOWS[scheme](before, _OUTSIDE):
-        return len(tags) - 1, f"{_text(before)!r} cannot end a sentence in {scheme}"
+    if not _follows(scheme, before, "O"):
+        return len(tags) - 1, f"{before!r} cannot end a sentence in {scheme}"
     return None
+
+
+@lru_cache(maxsize=1 << 16)  # a corpus has few pairs of tags and millions of words
+def _follows(scheme: str, before: str, after: str) -> bool:
+    first, second = tag(before), tag(after)
+    return first is not None and second is not None and _RULES[scheme](first, second)
 
 
 def _bio(before: _Tag, after: _Tag) -> bool:
@@ -85,14 +92,10 @@ def _closing(inside: str, end: str, single: str) -> Callable[[_Tag, _Tag], bool]
     return follows
 
 
-_FOLLOWS: dict[str, Callable[[_Tag, _Tag], bool]] = {
+_RULES: dict[str, Callable[[_Tag, _Tag], bool]] = {
     "BIO": _bio,
     "IOB1": _iob1,
     "BILOU": _closing("I", "L", "U"),
     "BIOES": _closing("I", "E", "S"),
     "BMES": _closing("M", "E", "S"),
 }
-
-
-def _text(parsed: _Tag) -> str:
-    return f"{parsed[0]}-{parsed[1]}" if parsed[1] else parsed[0]

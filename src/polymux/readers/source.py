@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import PurePosixPath
-from typing import BinaryIO
 
 from polymux.errors import InputError
 from polymux.readers.streams import COMPRESSED, DAMAGE, Encoding, Undecodable, decoded, decompressed
@@ -47,7 +46,7 @@ class Source:
     """Below the PATH given, with `/`: the first half of every id."""
     location: str
     """Where `opener` finds it."""
-    opener: Callable[[str], BinaryIO]
+    opener: Callable[[str], BufferedReader]
     notes: Notes = field(default_factory=Notes)
     folder: str = ""
     """The PATH given, where that is a folder which was searched."""

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, BinaryIO, cast
+from typing import Any
+
+import regex
 
 # What the libraries raise for a compressed file that is cut or damaged.
 DAMAGE = (EOFError, OSError, lzma.LZMAError, zlib.error)
@@ -28,10 +30,11 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _SAMPLE = 1 << 18
-# An encoding is sure when every rival that reads other text is this much worse. Latin-script text
-# never gets there (cp1250, cp1252 and cp1257 all read it well); Cyrillic, Greek, Arabic, Hebrew,
-# Thai and Chinese do.
-_LEAD = 0.2
+# An encoding is sure when every rival that reads other text is this much worse, and the text is not
+# in Latin script: cp1250, cp1252 and cp1257 all read that well.
+_LEAD = 0.1
+_LATIN = regex.compile(r"(?V1)[\p{Latin}--[A-Za-z]]")
+_OTHER = regex.compile(r"(?V1)[\p{L}--\p{Latin}]")
 _ASCII = bytes(range(32, 127)) + b"\n\t"
 
 
@@ -56,9 +59,9 @@ class Encoding:
 
 
 @contextmanager
-def decompressed(raw: BinaryIO) -> Iterator[io.BufferedReader]:
+def decompressed(buffered: io.BufferedReader) -> Iterator[io.BufferedReader]:
     """The content of a file that may be compressed; its first bytes decide, not its name."""
-    with raw, io.BufferedReader(cast(Any, raw)) as buffered:
+    with buffered:
         head = buffered.peek(8)
         kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
         if kind == "":
@@ -100,12 +103,15 @@ def _wide(
     stream: io.BufferedReader, encoding: str
 ) -> Iterator[tuple[int, str] | Undecodable | Encoding]:
     number = 0
+    text = io.TextIOWrapper(stream, encoding=encoding, newline="\n")
     try:
-        for text in io.TextIOWrapper(stream, encoding=encoding, newline="\n"):
+        for line in text:
             number += 1
-            yield number, text
+            yield number, line
     except UnicodeDecodeError as error:
         yield Undecodable(number + 1, 0, error.object[error.start], (encoding,))
+    finally:
+        text.detach()  # or it would close a file that is not its own
 
 
 def _narrow(stream: io.BufferedReader) -> Iterator[tuple[int, str] | Undecodable | Encoding]:
@@ -153,4 +159,5 @@ def guess(sample: bytes) -> tuple[str | None, tuple[str, ...]]:
     rivals = [match for match in matches if str(match) != str(best)]
     lead = min((merit(best) - merit(match) for match in rivals), default=1.0)
     names = tuple(dict.fromkeys(match.encoding for match in (best, *rivals[:2])))
-    return (best.encoding if lead >= _LEAD else None), names
+    latin = len(_LATIN.findall(str(best))) >= len(_OTHER.findall(str(best)))
+    return (best.encoding if lead >= _LEAD and not latin else None), names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -66,12 +67,12 @@ def table(source: Source, task: str, fields: Mapping[str, str]) -> Iterator[Reco
 
 
 def look(source: Source) -> Dialect:
-    """The dialect that makes the first rows the most regular; quoted, where both do."""
+    """The dialect that makes the first rows the most regular."""
     head = [item[1] for item in islice(_decoded(source), _LOOK)]
     header = next((line for line in head if not line.isspace()), "")
     # In a table of one column no delimiter that may stand in a text must split it.
     marks = [mark for mark in _DELIMITERS if mark in header] or [_NO_DELIMITER]
-    dialects = [Dialect(mark, quoted) for mark in marks for quoted in (True, False)]
+    dialects = [Dialect(mark, quoted=_quoted(mark, head)) for mark in marks]
     return max(dialects, key=lambda dialect: _regularity(dialect, head))
 
 
@@ -81,24 +82,41 @@ def _decoded(source: Source) -> Iterator[tuple[int, str]]:
             yield item
 
 
-def _regularity(dialect: Dialect, lines: list[str]) -> tuple[float, int]:
-    """The share of rows as wide as the header; then the width."""
-    header: list[str] = []
-    fitting = total = 0
+def _tried(dialect: Dialect, lines: list[str]) -> Iterator[tuple[list[str], str]]:
+    """Rows, empty where quotes do not fit, with the lines they come from."""
     rows = dialect.rows(lines)
     while True:
+        before = rows.line_num
+        row: list[str] = []
         try:
             row = next(rows)
         except StopIteration:
-            return fitting / max(total, 1), len(header)
+            return
         except csv.Error:
             # The end of what is looked at may cut a quoted cell that goes on.
-            total += len(lines) < _LOOK or rows.line_num < len(lines)
-            continue
-        if row:
-            header = header or row
-            total += 1
-            fitting += len(row) == len(header)
+            if len(lines) == _LOOK and rows.line_num == _LOOK:
+                return
+        text = "".join(lines[before : rows.line_num])
+        if not text.isspace():
+            yield row, text
+
+
+def _quoted(mark: str, lines: list[str]) -> bool:
+    """Whether cells that begin with a quote are quoted: read so, most such rows are regular."""
+    opening = re.compile(f'(?:^|{re.escape(mark)})"', re.MULTILINE)
+    width = good = bad = 0
+    for row, text in _tried(Dialect(mark, quoted=True), lines):
+        width = width or len(row)
+        if opening.search(text):
+            good += len(row) == width
+            bad += len(row) != width
+    return good >= bad
+
+
+def _regularity(dialect: Dialect, lines: list[str]) -> tuple[float, int]:
+    """The share of rows as wide as the header; then the width."""
+    widths = [len(row) for row, _ in _tried(dialect, lines)] or [0]
+    return widths.count(widths[0]) / len(widths), widths[0]
 
 
 def _rows(source: Source, dialect: Dialect) -> Iterator[tuple[int, list[str]] | InputError]:
