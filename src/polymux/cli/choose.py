@@ -105,20 +105,21 @@ def select(
 
     budgets, strategies = _numbers(budget), _names(strategy)
     check_free(out, force=force)
-    reading: dict[str, Any] = {
-        "task": task,
-        "language": language,
-        "format": format_,
-        "on_error": on_error,
-        "words": words,
-        "offline": offline,
-    }
     shared = pairs(field, "--field")
-    source_pool = read(
-        *source, fields=shared | pairs(source_field, "--source-field"), name="source", **reading
-    )
-    target_pool = read(
-        *target, fields=shared | pairs(target_field, "--target-field"), name="target", **reading
+
+    def pool(name: str, paths: list[str], own: list[str] | None = None) -> Any:
+        fields = shared | pairs(own or [], f"--{name}-field")
+        shape: dict[str, Any] = {
+            "task": task,
+            "language": language,
+            "format": format_,
+            "words": words,
+        }
+        return read(*paths, fields=fields, name=name, on_error=on_error, offline=offline, **shape)
+
+    source_pool, target_pool = (
+        pool("source", source, source_field),
+        pool("target", target, target_field),
     )
     loaded = Model(
         model,
@@ -142,9 +143,9 @@ def select(
             strategies=strategies,
             seed=seed,
             uncertainty=uncertainty,
-            exclude=[read(path, fields=shared, name="exclude", **reading) for path in exclude],
+            exclude=[pool("exclude", [path]) for path in exclude],
             exclude_target=exclude_target,
-            gold=read(*gold, fields=shared, name="gold", **reading) if gold else None,
+            gold=pool("gold", gold) if gold else None,
             like=like,
             plan=plan,
             distance=distance,

@@ -182,7 +182,7 @@ def _card_facts(
         "title": f"{manifest['chosen']} examples to label",
         "task": manifest["task"],
         "strategy": answer.strategy,
-        "strategy_line": answer.line,
+        "strategy_line": f"{answer.line}.",
         "budget": answer.budget,
         "seed": manifest["seed"],
         "model": str(manifest["model"]["path"]),
