@@ -123,8 +123,8 @@ def test_what_is_not_the_format_is_refused(name: str, tmp_path: Path):
 def hub(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[Any]:
     asked = []
 
-    def load_dataset(path: str, name: str | None, *, split: str | None, **options: Any) -> Any:
-        asked.append((path, name, split, options["download_config"].local_files_only))
+    def load_dataset(path: str, name: str | None, *, split: str | None) -> Any:
+        asked.append((path, name, split))
         result = answer(path)
         if isinstance(result, Exception):
             raise result
@@ -141,8 +141,8 @@ def test_two_parts_are_owner_and_name_and_then_name_and_configuration(
     asked = hub(monkeypatch, lambda path: tagged() if path == "wikiann" else missing)
     examples = list(read("hf://wikiann/ur:train[:5]", task=TOKENS, language="file"))
     assert asked == [
-        ("wikiann/ur", None, "train[:5]", False),
-        ("wikiann", "ur", "train[:5]", False),
+        ("wikiann/ur", None, "train[:5]"),
+        ("wikiann", "ur", "train[:5]"),
     ]
     assert examples[0].label == ("B-PER", "O")
     assert {e.language for e in examples} == {"train[:5]"}
@@ -155,11 +155,22 @@ def test_a_data_set_with_splits_asks_which(monkeypatch: pytest.MonkeyPatch):
     assert "hf://owner/name:train" in error.value.hint
 
 
-def test_a_data_set_that_is_not_there_is_named_and_offline_is_passed_on(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    asked = hub(monkeypatch, lambda path: ConnectionError(f"couldn't reach {path}"))
+def test_a_data_set_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
+    hub(monkeypatch, lambda path: ConnectionError(f"couldn't reach {path}"))
     with pytest.raises(InputError, match="couldn't reach owner/name") as error:
-        list(read("hf://owner/name:train", task=TOKENS, offline=True))
+        list(read("hf://owner/name:train", task=TOKENS))
     assert error.value.file == "hf://owner/name:train"
-    assert asked == [("owner/name", None, "train", True)]
+
+
+@pytest.mark.parametrize("library", [False, True])
+def test_offline_never_asks_the_hub(library: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", library)
+    asked = hub(monkeypatch, lambda _: tagged())
+    pool = read("hf://owner/name:train", task=TOKENS, offline=True)
+    if library:  # then datasets itself looks only at what was downloaded before
+        assert len(list(pool)) == 5
+    else:
+        with pytest.raises(InputError, match="polymux is offline") as error:
+            list(pool)
+        assert "HF_HUB_OFFLINE=1" in error.value.hint
+        assert asked == []

@@ -201,3 +201,12 @@ def test_any_record_reads_back(
     )
     pool = lines(tmp_path_factory.mktemp("jsonl"), content)
     assert [(e.fields["text"], e.extra["more"]) for e in pool] == [row[:2] for row in rows]
+
+
+def test_a_long_file_is_streamed(tmp_path: Path):
+    pool = lines(tmp_path, '{"text": "a"}\n' * 4500 + "{cut\n")
+    shards = pool.shards()
+    assert len(next(shards).examples) == 4096
+    with pytest.raises(InputError) as error:
+        next(shards)
+    assert error.value.line == 4501

@@ -166,3 +166,13 @@ def test_offline_refuses_the_network(path: str, monkeypatch: pytest.MonkeyPatch)
 def test_an_unknown_protocol_is_refused():
     with pytest.raises(UsageError, match="cannot be opened"):
         ids("gopher://example.org/a.jsonl")
+
+
+def test_links_to_files_are_followed_and_folders_that_loop_are_not(corpus: Path):
+    (corpus / "ud/xx.jsonl").symlink_to(corpus / "ud/de/train.jsonl")
+    (corpus / "ud/loop").symlink_to(corpus / "ud")
+    assert [key for key in ids("ud") if "/" not in key] == ["xx.jsonl#1"]
+    assert len(ids("ud")) == 5
+    examples = read("ud/xx.jsonl", task="text-classification", language="file")
+    assert [e.language for e in examples] == ["xx"]
+    assert len(ids("ud/loop")) == 5

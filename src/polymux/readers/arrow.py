@@ -59,9 +59,15 @@ def hub(source: Source, task: str, fields: Mapping[str, str]) -> Iterator[Record
     """A record a row of `hf://name[/config][:split]`, downloaded once by `datasets`."""
     import datasets
 
+    if source.offline and not datasets.config.HF_HUB_OFFLINE:
+        yield source.bad(
+            "polymux is offline, and the library that reads the hub is not",
+            "set HF_HUB_OFFLINE=1 to read what was downloaded before, or drop --offline",
+        )
+        return
     name, _, split = source.location.removeprefix("hf://").partition(":")
     try:
-        data = _load(name, split or None, offline=source.offline)
+        data = _load(name, split or None)
     except (OSError, ValueError) as error:
         yield source.bad(
             f"the data set cannot be loaded: {error}",
@@ -81,19 +87,18 @@ def hub(source: Source, task: str, fields: Mapping[str, str]) -> Iterator[Record
     yield from _records((batch for table in tables for batch in table.to_batches()), names)
 
 
-def _load(name: str, split: str | None, *, offline: bool) -> Any:
+def _load(name: str, split: str | None) -> Any:
     """The data set of that name; two parts are owner and name, or else name and configuration."""
     import datasets
 
     parts = name.split("/")
-    local = datasets.DownloadConfig(local_files_only=offline)
     tries: list[tuple[str, str | None]]
     tries = [(name, None)] if len(parts) < 3 else [("/".join(parts[:2]), "/".join(parts[2:]))]
     if len(parts) == 2:
         tries.append((parts[0], parts[1]))
     for path, configuration in tries:
         try:
-            return datasets.load_dataset(path, configuration, split=split, download_config=local)
+            return datasets.load_dataset(path, configuration, split=split)
         except datasets.exceptions.DatasetNotFoundError as error:
             missing = error
     raise missing

@@ -62,7 +62,7 @@ def examples(
             try:
                 if names not in plans:
                     plans[names] = plan(names, task, fields)
-                    _tell(source, plans[names])
+                    _tell(source, plans[names], fields)
                 yield _example(source, record, number, task, plans[names], place, split, counts)
             except InputError as error:
                 yield source.bad(error.what, error.hint, record.line)
@@ -83,8 +83,10 @@ def _caught(records: Iterable[Record | InputError]) -> Iterator[Record | InputEr
         yield error
 
 
-def _tell(source: Source, plan: Plan) -> None:
+def _tell(source: Source, plan: Plan, fields: Mapping[str, str]) -> None:
     """Say which columns were taken where a name is not the field's own."""
+    if "language" in fields and "language" not in plan.columns:
+        source.tell(f"there is no field {fields['language']!r} that says the language")
     if plan.split:
         column = plan.columns["text"]
         source.tell(f"fields: words made from {column}")

@@ -54,6 +54,8 @@ def plan(names: Sequence[str], task: str, fields: Mapping[str, str]) -> Plan:
     columns: dict[str, str] = {}
     for field in _names(task):
         if field in fields:
+            if field == "language" and not _near(names, fields[field]):
+                continue  # a target has none, as a rule, where its source has
             if fields[field] not in names:
                 raise _missing(field, names, f"there is no field {fields[field]!r}", fields[field])
             columns[field] = fields[field]
@@ -90,8 +92,12 @@ def _names(task: str) -> list[str]:
     return [field.rstrip("?") for field in FIELDS[task]] + [LABEL_FIELD[task], "language", "id"]
 
 
+def _near(names: Sequence[str], *wanted: str) -> list[str]:
+    return [match for name in wanted for match in get_close_matches(name, names, 1, 0.6)]
+
+
 def _missing(field: str, names: Sequence[str], what: str, *wanted: str) -> InputError:
-    near = [match for name in wanted for match in get_close_matches(name, names, 1, 0.6)]
+    near = _near(names, *wanted)
     listed = ", ".join(str(name)[:40] for name in names[:20])
     return InputError(
         f"{what}; the fields are: {listed or 'none'}",
