@@ -53,7 +53,7 @@ def uncertainties(context: typer.Context, json: options.Json = False) -> None:
     for task, module in TASKS.items():
         for name, measure in module.MEASURES.items():
             default = " (default)" if name == module.DEFAULT_MEASURE else ""
-            rows[f"{task}  {name}"] = measure.line + default
+            rows[f"{task}  {name}"] = measure.about + default
     _show(rows, json=json)
 
 

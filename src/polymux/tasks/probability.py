@@ -35,7 +35,17 @@ class Distributions:
     """Whether an answer may start or end here."""
 
 
-Measure = Callable[[Distributions], Float[np.ndarray, "units"]]
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How unsure a model is of an example; higher = less sure."""
+
+    about: str
+    """The formula: p1 and p2 are the two largest probabilities, H the entropy in nats."""
+    of: Callable[[Distributions], Float[np.ndarray, "units"]]
+
+    def __call__(self, distributions: Distributions) -> Float[np.ndarray, "units"]:
+        """One number a unit."""
+        return self.of(distributions)
 
 
 def log_softmax(logits: Float[np.ndarray, "rows classes"]) -> Float[np.ndarray, "rows classes"]:

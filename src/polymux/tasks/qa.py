@@ -49,10 +49,12 @@ def _entropy(seen: Distributions) -> Float[np.ndarray, "units"]:
 
 
 MEASURES: dict[str, Measure] = {
-    "span-prob": _span_prob,
-    "span-joint": _span_joint,
-    "span-margin": _span_margin,
-    "entropy": _entropy,
+    "span-prob": Measure("-(max log P(start) + max log P(end))", _span_prob),
+    "span-joint": Measure(
+        "the same of the best valid span: in one window, at most 30 sub-words", _span_joint
+    ),
+    "span-margin": Measure("-(p1 - p2) of the start, plus that of the end", _span_margin),
+    "entropy": Measure("mean of the two H", _entropy),
 }
 DEFAULT_MEASURE = "span-prob"
 

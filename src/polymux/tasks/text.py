@@ -18,10 +18,13 @@ from polymux.tasks.probability import Distributions, Measure
 AUTO = "AutoModelForSequenceClassification"
 
 MEASURES: dict[str, Measure] = {
-    "margin": lambda d: pr.margin(d.log_p),
-    "log-margin": lambda d: pr.log_margin(d.log_p),
-    "entropy": lambda d: pr.entropy(d.log_p),
-    "least-confidence": lambda d: pr.least_confidence(d.log_p),
+    "margin": Measure("-(p1 - p2)", lambda d: pr.margin(d.log_p)),
+    "log-margin": Measure(
+        "-(log p1 - log p2) (released code): another order from three classes on",
+        lambda d: pr.log_margin(d.log_p),
+    ),
+    "entropy": Measure("H", lambda d: pr.entropy(d.log_p)),
+    "least-confidence": Measure("1 - p1", lambda d: pr.least_confidence(d.log_p)),
 }
 DEFAULT_MEASURE = "margin"
 

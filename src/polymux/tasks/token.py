@@ -23,14 +23,34 @@ AUTO = "AutoModelForTokenClassification"
 OUTSIDE = "O"
 
 MEASURES: dict[str, Measure] = {
-    "margin-min": lambda d: np.maximum.reduceat(pr.margin(d.log_p), d.starts),
-    "margin-mean": lambda d: pr.segment_mean(pr.margin(d.log_p), d.starts),
-    "margin-max": lambda d: np.minimum.reduceat(pr.margin(d.log_p), d.starts),
-    "mnlp": lambda d: pr.segment_mean(-d.log_p.max(axis=1), d.starts),
-    "entropy-mean": lambda d: pr.segment_mean(pr.entropy(d.log_p), d.starts),
-    "entropy-max": lambda d: np.maximum.reduceat(pr.entropy(d.log_p), d.starts),
-    "least-confidence-mean": lambda d: pr.segment_mean(pr.least_confidence(d.log_p), d.starts),
-    "log-margin-min": lambda d: np.maximum.reduceat(pr.log_margin(d.log_p), d.starts),
+    "margin-min": Measure(
+        "largest -(p1 - p2) over words: the least sure word decides",
+        lambda d: np.maximum.reduceat(pr.margin(d.log_p), d.starts),
+    ),
+    "margin-mean": Measure(
+        "mean of -(p1 - p2) over words", lambda d: pr.segment_mean(pr.margin(d.log_p), d.starts)
+    ),
+    "margin-max": Measure(
+        "smallest -(p1 - p2): the surest word decides (released code)",
+        lambda d: np.minimum.reduceat(pr.margin(d.log_p), d.starts),
+    ),
+    "mnlp": Measure(
+        "mean of -log p1 over words", lambda d: pr.segment_mean(-d.log_p.max(axis=1), d.starts)
+    ),
+    "entropy-mean": Measure(
+        "mean of H over words", lambda d: pr.segment_mean(pr.entropy(d.log_p), d.starts)
+    ),
+    "entropy-max": Measure(
+        "largest H over words", lambda d: np.maximum.reduceat(pr.entropy(d.log_p), d.starts)
+    ),
+    "least-confidence-mean": Measure(
+        "mean of 1 - p1 over words",
+        lambda d: pr.segment_mean(pr.least_confidence(d.log_p), d.starts),
+    ),
+    "log-margin-min": Measure(
+        "largest -(log p1 - log p2) over words (released code)",
+        lambda d: np.maximum.reduceat(pr.log_margin(d.log_p), d.starts),
+    ),
 }
 DEFAULT_MEASURE = "margin-min"
 
