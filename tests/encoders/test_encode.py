@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +93,22 @@ def test_the_next_shard_is_prepared_in_a_thread_while_the_model_reads(
     list(encode(pool_of(world(TASK, 15)), model))
     assert threading.main_thread() not in prepared
     assert len(prepared) == len(reading) == 3
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_pool_is_read_one_shard_ahead_and_no_further(model: Model) -> None:
+    read: list[Example] = []
+
+    def reader() -> Iterator[Example]:
+        for example in world(TASK, 50):
+            read.append(example)
+            yield example
+
+    parts = encode(Pool(TASK, [PoolFile("w.txt", reader)]), model)
+    for done in range(1, 4):
+        next(parts)
+        assert len(read) <= 5 * (done + 1) + 1
+    parts.close()
 
 
 @pytest.mark.usefixtures("small_shards")
