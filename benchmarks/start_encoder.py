@@ -23,7 +23,10 @@ from torch import Tensor, nn
 from polymux.train.loop import fit
 from polymux.train.recipe import Recipe
 
-LANGUAGES = "en hi ur fa ar tr de fr ru te mr id fi eu zh ja ko he ta bn es it vi th sw".split()
+LANGUAGES = (
+    *("en", "hi", "ur", "fa", "ar", "tr", "de", "fr", "ru", "te", "mr", "id", "fi", "eu", "zh"),
+    *("ja", "ko", "he", "ta", "bn", "es", "it", "vi", "th", "sw"),
+)
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
 PAD, CLS, SEP, _, MASK = range(len(SPECIALS))
 VOCABULARY = 24_000
@@ -35,22 +38,16 @@ BYTES_PER_LANGUAGE = 3_000_000
 def lines(folder: Path, language: str) -> list[str]:
     """The first few MB of a language."""
     path = next(folder.glob(f"{language}.txt*"))
-    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open()
-    taken: list[str] = []
-    size = 0
-    with opened as text:
-        for line in text:
-            taken.append(line.strip())
-            size += len(line.encode())
-            if size > BYTES_PER_LANGUAGE:
-                break
-    return taken
+    data = path.read_bytes()
+    text = (lzma.decompress(data) if path.suffix == ".xz" else data)[:BYTES_PER_LANGUAGE]
+    return [line.strip() for line in text.decode("utf-8", "ignore").splitlines()]
 
 
 def shares(sizes: Sequence[int]) -> np.ndarray:
     """Size^0.5, so that a small language is seen more often than its size says."""
     roots = np.sqrt(np.array(sizes, dtype=np.float64))
-    return roots / roots.sum()
+    share: np.ndarray = roots / roots.sum()
+    return share
 
 
 def make_tokenizer(texts: dict[str, list[str]]) -> Any:
@@ -80,7 +77,7 @@ def make_tokenizer(texts: dict[str, list[str]]) -> Any:
         pair="<s> $A </s> $B </s>",
         special_tokens=[("<s>", CLS), ("</s>", SEP)],
     )
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=made,
         pad_token="<pad>",
         cls_token="<s>",
@@ -107,8 +104,8 @@ def blocks(tokenizer: Any, texts: dict[str, list[str]], count: int) -> list[np.n
                 ids += [*encoding, SEP]
             if len(ids) >= want * inner:
                 break
-        for start in range(0, min(len(ids), int(want) * inner) - inner, inner):
-            made.append(np.array([CLS, *ids[start : start + inner], SEP]))
+        starts = range(0, min(len(ids), int(want) * inner) - inner, inner)
+        made += [np.array([CLS, *ids[start : start + inner], SEP]) for start in starts]
     return made
 
 
