@@ -234,3 +234,19 @@ def test_a_strategy_of_ones_own_sees_the_eligible_pool_only(
     norms = np.linalg.norm(model.encode(examples).embeddings, axis=1)
     expected = {examples[i].id for i in np.argsort(-norms)[:4]}
     assert set(choice.ids) == expected
+
+
+def test_what_the_model_cannot_see_is_rejected_with_the_rest_when_skipping(
+    model, tmp_path: Path
+) -> None:
+    path = tmp_path / "mixed.jsonl"
+    # A private-use character: fine for the reader, nothing for this model's tokenizer.
+    rows = [{"tokens": ["cat"]}, {"tokens": ["\ue000"]}, {"tokens": ["mat"]}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    source = pm.read(path, task="token-classification", on_error="skip")
+    choice = pm.select(model, source, pool({"ur": 20}, name="target"), budget=100)
+    assert sorted(choice.ids) == ["mixed.jsonl#1", "mixed.jsonl#3"]
+    assert choice.manifest["source"]["rejected"] == 1
+    choice.write(tmp_path / "out")
+    left_out = json.loads((tmp_path / "out/rejected.jsonl").read_text(encoding="utf-8"))
+    assert (left_out["file"], left_out["line"]) == (str(path), 2)

@@ -53,7 +53,7 @@ def prescription(
             chosen, examples, ground.measured, ground.aim_examples, answer.measure
         )
     manifest = _manifest(answer, made, ground, ask, clock)
-    rejected = ground.source.pool.rejected
+    rejected = [*answer.pool.pool.rejected, *ground.target.pool.rejected]
 
     def page() -> Iterable[str]:
         yield card(_card_facts(answer, made, chosen.embeddings, covered, ground, sample, manifest))

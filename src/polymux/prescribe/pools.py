@@ -10,7 +10,7 @@ from hashlib import blake2b
 import numpy as np
 from jaxtyping import Bool, Int
 
-from polymux.encoders import Model, encode
+from polymux.encoders import Model, encode, readable
 from polymux.errors import InputError, WorkError
 from polymux.prescribe.hashes import HashSet
 from polymux.records import Encodings, Example, Pool, content_hashes, shard_fingerprint
@@ -52,7 +52,7 @@ class EncodedPool:
     """A pool, its encodings in a store, and masks that leave out duplicates and what is barred."""
 
     def __init__(self, pool: Pool, model: Model, store: Store) -> None:
-        self.pool = pool
+        self.pool = readable(pool, model) if pool.skip_bad else pool
         self.model = model
         self.store = store
         self.counts = Counts()
