@@ -20,6 +20,7 @@ from polymux.cli import app
 from polymux.readers import READERS
 from polymux.records import FIELDS
 from polymux.selection import STRATEGIES, Strategy
+from polymux.tasks import TASKS, measures
 from polymux.train.presets import PRESETS
 
 MARKER = re.compile(r"<!-- generated: ([a-z-]+) -->")
@@ -113,6 +114,18 @@ def strategies() -> str:
     )
 
 
+def uncertainties() -> str:
+    """Every uncertainty measure with its formula, by task, the default first."""
+    return "\n\n".join(
+        f"### {name}\n\n"
+        + table(
+            ("measure", "u(x)"),
+            ((f"`{measure}`", TASKS[name].MEASURES[measure].about) for measure in measures(name)),
+        )
+        for name in TASKS
+    )
+
+
 def formats() -> str:
     """Every format by the name that `--format` takes, with its suffixes and tasks."""
     return table(
@@ -191,6 +204,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "presets": presets,
     "python": python,
     "strategies": strategies,
+    "uncertainties": uncertainties,
 }
 
 
