@@ -152,7 +152,7 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
     if "languages_short" in facts:
         short = ", ".join(facts["languages_short"])
         told.append(f"languages with fewer examples than planned, others filled up: {short}")
-    return told + ground.source.store.notes
+    return told + answer.pool.model.notes + ground.source.store.notes
 
 
 def _card_facts(
