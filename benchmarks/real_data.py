@@ -53,7 +53,7 @@ def half(path: Path, work: Path) -> str:
 
 
 def jobs(data: Path, work: Path) -> Mapping[str, Job]:
-    """What issue after issue compares with: the pools of METHOD 1.4 as far as they are there."""
+    """The pools of the paper (DeMuX 4), as far as there are corpora."""
     return {
         "udpos": Job(
             "token-classification",

@@ -4,7 +4,7 @@
 
 TEXT_FOLDER holds LANGUAGE.txt or LANGUAGE.txt.xz, a sentence or paragraph a line. The result is an
 ordinary Hugging Face folder with a masked-word head, from which `polymux train` starts. Languages
-are drawn by size^0.5; the shape and the rate are those of METHOD 2.4, for 2 cores.
+are drawn by size^0.5; shape and rate suit two cores.
 """
 
 from __future__ import annotations

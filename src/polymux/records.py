@@ -174,7 +174,7 @@ class Encodings:
     embeddings: Float[np.ndarray, "n dim"]
     """float32."""
     uncertainty: Mapping[str, Float[np.ndarray, "n"]]
-    """By measure; higher = less sure for every one of them (METHOD 1.1)."""
+    """By measure; higher = less sure for every one of them (DeMuX 3.2)."""
     lengths: Int[np.ndarray, "n"]
     """Sub-words that the model read, all windows together."""
     lost: Int[np.ndarray, "n"]

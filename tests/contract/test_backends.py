@@ -35,7 +35,7 @@ def make(
 
 
 def same(one: Encodings, other: Encodings) -> None:
-    """DESIGN's tolerances: 1e-5 of the norm, 1e-5 for probabilities, 1e-4 for logarithms."""
+    """The promised tolerances: 1e-5 of the norm, 1e-5 for probabilities, 1e-4 for logarithms."""
     gap = np.linalg.norm(one.embeddings - other.embeddings, axis=1)
     assert (gap <= 1e-5 * np.linalg.norm(one.embeddings, axis=1)).all()
     for name, values in one.uncertainty.items():

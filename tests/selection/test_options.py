@@ -1,4 +1,4 @@
-"""The options of METHOD 1.2 behind their names, and what is refused."""
+"""The options of the method page behind their names, and what is refused."""
 
 from __future__ import annotations
 

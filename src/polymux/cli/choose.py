@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -47,9 +47,12 @@ def select(
     plan: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="CSV language,count of `plan`.")
     ] = None,
-    distance: Annotated[str, typer.Option("--distance", help="l2 or cosine.")] = "l2",
+    distance: Annotated[
+        Literal["l2", "cosine"], typer.Option("--distance", help="How far two embeddings are.")
+    ] = "l2",
     average: Annotated[
-        str, typer.Option("--average", help="average-dist: mean, or macro (per language first).")
+        Literal["mean", "macro"],
+        typer.Option("--average", help="average-dist: over examples, or per language first."),
     ] = "mean",
     k: Annotated[int, typer.Option("--k", help="knn-uncertainty: the first k.")] = 1,
     candidates: Annotated[
@@ -66,12 +69,14 @@ def select(
         typer.Option("--near-duplicates", metavar="X", help="Pass over what is nearer than X."),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option("--preset", help="released-code: as the paper's code reads it.")
+        Literal["released-code"] | None,
+        typer.Option("--preset", help="As the paper's released code reads it."),
     ] = None,
     max_length: options.MaxLength = None,
     stride: options.Stride = None,
     aggregate: Annotated[
-        str, typer.Option("--aggregate", help="QA windows: joint, surest, mean or worst.")
+        Literal["joint", "surest", "mean", "worst"],
+        typer.Option("--aggregate", help="How a long context's windows become one."),
     ] = "joint",
     device: options.Device = "auto",
     backend: options.Backend = "auto",

@@ -136,7 +136,7 @@ def select_many(
 ) -> dict[tuple[str, int], Prescription]:
     """Choose by several strategies and budgets from one encoding pass; keys (strategy, budget).
 
-    `uncertainty` names a measure of the task (METHOD 1.1; its default without). `exclude` holds
+    `uncertainty` names a measure of the task (DeMuX 3.2; its default without). `exclude` holds
     examples that may not be chosen, `exclude_target` those of the target sample too. `gold` is the
     labelled-language pool that gold draws from, `like` a folder written by `select`, `plan` counts
     per language or their CSV file. `distance` is l2 or cosine; `average` (average-dist) mean or

@@ -29,7 +29,7 @@ class Task(Protocol):
     MEASURES: dict[str, Measure]
     """Uncertainty by name; higher = less sure."""
     DEFAULT_MEASURE: str
-    """The paper's (METHOD 1.1)."""
+    """The paper's (DeMuX 3.2)."""
 
     def prepare(
         self,

@@ -1,4 +1,4 @@
-"""Scores of predictions, all in [0, 1]: entities, tags, classes, answers (METHOD 1.4).
+"""Scores of predictions, all in [0, 1]: entities, tags, classes, answers (DeMuX 4).
 
 Entities equal seqeval, classes scikit-learn; answers equal SQuAD's script on plain English.
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# The longest answer, in sub-words, that counts as one span (METHOD 1.1).
+# The longest answer, in sub-words, that counts as one span (DeMuX 3.2).
 LONGEST_SPAN = 30
 # Rows looked at together when spans are tried: few enough to stay in a core's cache.
 _BLOCK = 1 << 15

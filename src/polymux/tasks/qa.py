@@ -1,4 +1,4 @@
-"""Extractive question answering in overlapping windows (METHOD 1.1, question-answering).
+"""Extractive question answering in overlapping windows (DeMuX 3, question-answering).
 
 A window holds the question and a stretch of the context. The logits of all its positions are kept,
 because one way to put windows together (`surest`, the released code's) needs them all; every other

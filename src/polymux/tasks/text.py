@@ -1,4 +1,4 @@
-"""One label for a text or for a pair of texts (METHOD 1.1, text-classification)."""
+"""One label for a text or for a pair of texts (DeMuX 3, text-classification)."""
 
 from __future__ import annotations
 

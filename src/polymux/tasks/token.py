@@ -1,4 +1,4 @@
-"""Words and their labels: parts of speech, names, slots (METHOD 1.1, token-classification).
+"""Words and their labels: parts of speech, names, slots (DeMuX 3, token-classification).
 
 Only a word's first sub-word counts. A word that yields no sub-word is skipped in the embedding and
 in the measures, and predicted `O`.

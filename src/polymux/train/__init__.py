@@ -53,7 +53,7 @@ def train(
 ) -> Trained:
     """Fine-tune a start model on the labelled examples of a pool, and save it into `out`.
 
-    Settings are those of `preset` (by default the paper's for XLM-R, METHOD 1.4) where nothing
+    Settings are those of `preset` (by default the paper's for XLM-R, DeMuX, Table 8) where nothing
     else is given; seed decides a new head, the order of the rows and dropout. A trained head keeps
     its labels; other `labels` make a new one. `bucketed` batches hold rows of like length, which
     saves padding. `resume` goes on from the last checkpoint of the same training, to the same
