@@ -13,6 +13,8 @@ from polymux.cli import options
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
 from polymux.errors import UsageError
 
+CHOOSING = "How to choose"
+
 
 def select(
     context: typer.Context,
@@ -30,60 +32,116 @@ def select(
     seed: options.Seed = 0,
     exclude: options.Exclude = [],  # noqa: B006  (typer copies it)
     exclude_target: Annotated[
-        bool, typer.Option("--exclude-target", help="Leave out what stands in the target too.")
+        bool,
+        typer.Option(
+            "--exclude-target",
+            help="Leave out what stands in the target too.",
+            rich_help_panel=CHOOSING,
+        ),
     ] = False,
     language: options.Language = None,
     uncertainty: Annotated[
-        str | None, typer.Option("--uncertainty", metavar="NAME", help="The measure that decides.")
+        str | None,
+        typer.Option(
+            "--uncertainty",
+            metavar="NAME",
+            help="The measure that decides.",
+            rich_help_panel=CHOOSING,
+        ),
     ] = None,
     gold: Annotated[
         list[str],
-        typer.Option("--gold", metavar="PATH", help="The labelled-language pool of `gold`."),
+        typer.Option(
+            "--gold",
+            metavar="PATH",
+            help="The labelled-language pool of `gold`.",
+            rich_help_panel=CHOOSING,
+        ),
     ] = [],  # noqa: B006
     like: Annotated[
         Path | None,
-        typer.Option("--like", metavar="OUT", help="The choice `same-distribution` copies."),
+        typer.Option(
+            "--like",
+            metavar="OUT",
+            help="The choice `same-distribution` copies.",
+            rich_help_panel=CHOOSING,
+        ),
     ] = None,
     plan: Annotated[
-        Path | None, typer.Option("--plan", metavar="FILE", help="CSV language,count of `plan`.")
+        Path | None,
+        typer.Option(
+            "--plan", metavar="FILE", help="CSV language,count of `plan`.", rich_help_panel=CHOOSING
+        ),
     ] = None,
     distance: Annotated[
-        Literal["l2", "cosine"], typer.Option("--distance", help="How far two embeddings are.")
+        Literal["l2", "cosine"],
+        typer.Option("--distance", help="How far two embeddings are.", rich_help_panel=CHOOSING),
     ] = "l2",
     average: Annotated[
         Literal["mean", "macro"],
-        typer.Option("--average", help="average-dist: over examples, or per language first."),
+        typer.Option(
+            "--average",
+            help="average-dist: over examples, or per language first.",
+            rich_help_panel=CHOOSING,
+        ),
     ] = "mean",
-    k: Annotated[int, typer.Option("--k", help="knn-uncertainty: the first k.")] = 1,
+    k: Annotated[
+        int, typer.Option("--k", help="knn-uncertainty: the first k.", rich_help_panel=CHOOSING)
+    ] = 1,
     candidates: Annotated[
         float | None,
         typer.Option(
-            "--candidates", metavar="C", help="knn-uncertainty: smallest k that reaches C budgets."
+            "--candidates",
+            metavar="C",
+            help="knn-uncertainty: smallest k that reaches C budgets.",
+            rich_help_panel=CHOOSING,
         ),
     ] = None,
     ratio: Annotated[
-        float, typer.Option("--ratio", help="uncertainty-knn: budgets of least sure looked at.")
+        float,
+        typer.Option(
+            "--ratio",
+            help="uncertainty-knn: budgets of least sure looked at.",
+            rich_help_panel=CHOOSING,
+        ),
     ] = 10.0,
     near_duplicates: Annotated[
         float | None,
-        typer.Option("--near-duplicates", metavar="X", help="Pass over what is nearer than X."),
+        typer.Option(
+            "--near-duplicates",
+            metavar="X",
+            help="Pass over what is nearer than X.",
+            rich_help_panel=CHOOSING,
+        ),
     ] = None,
     preset: Annotated[
         Literal["released-code"] | None,
-        typer.Option("--preset", help="As the paper's released code reads it."),
+        typer.Option(
+            "--preset", help="As the paper's released code reads it.", rich_help_panel=CHOOSING
+        ),
     ] = None,
     max_length: options.MaxLength = None,
     stride: options.Stride = None,
     aggregate: Annotated[
         Literal["joint", "surest", "mean", "worst"],
-        typer.Option("--aggregate", help="How a long context's windows become one."),
+        typer.Option(
+            "--aggregate",
+            help="How the windows of a long context become one (questions).",
+            rich_help_panel=options.RUNNING,
+        ),
     ] = "joint",
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     batch_tokens: options.BatchTokens = None,
+    dtype: options.Dtype = "float32",
     store: Annotated[
         str | None,
-        typer.Option("--store", metavar="DIR|off", help="Where encodings are kept for next time."),
+        typer.Option(
+            "--store",
+            metavar="DIR|off",
+            help="Where encodings are kept for next time (the user's cache).",
+            rich_help_panel=options.RUNNING,
+        ),
     ] = None,
     field: options.Fields = [],  # noqa: B006
     source_field: options.SourceFields = [],  # noqa: B006
@@ -133,6 +191,7 @@ def select(
         max_length=max_length,
         stride=128 if stride is None else stride,
         batch_tokens=batch_tokens,
+        dtype=dtype,
         aggregate=PRESETS[preset].aggregate if preset in PRESETS else aggregate,
         allow_pickle=allow_pickle,
         trust_remote_code=trust_remote_code,
