@@ -71,3 +71,16 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UsageError, match="is a file"):
         write_texts(tmp_path / "out", {"a": lines("x")}, force=True)
+
+
+def test_of_two_writers_at_once_the_first_to_finish_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def slow() -> Iterator[str]:
+        write_texts(out, {"a": lines("first")}, force=False)
+        yield "second"
+
+    with pytest.raises(UsageError, match="not empty"):
+        write_texts(out, {"a": slow}, force=False)
+    assert (out / "a").read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]

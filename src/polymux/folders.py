@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from polymux.errors import UsageError
 
@@ -38,17 +39,19 @@ def check_free(folder: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def written(folder: Path) -> Iterator[Path]:
-    """A temporary sibling to fill; it takes the folder's place when the block ends well."""
+def written(folder: Path, *, force: bool) -> Iterator[Path]:
+    """A temporary sibling to fill; it takes the folder's place when the block ends well.
+
+    If another process filled the folder meanwhile, its result stays, unless `force`.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = folder.with_name(f".{folder.name}.{uuid4().hex[:12]}.part")
     draft.mkdir()
     try:
         yield draft
+        check_free(folder, force=force)
         if folder.is_dir() and any(folder.iterdir()):
-            # Only a forced second run comes here. What polymux did not write stays; no manifest
-            # stands beside files it does not tell of.
+            # What polymux did not write stays; no manifest stands beside files it does not tell of.
             for name in MANIFESTS:
                 (folder / name).unlink(missing_ok=True)
             for path in _manifest_last(draft):
@@ -72,11 +75,12 @@ def _manifest_last(draft: Path) -> list[Path]:
 def write_texts(folder: Path, texts: Texts, *, force: bool) -> None:
     """Write these files, each from its maker of text, all or none."""
     check_free(folder, force=force)
-    with written(folder) as draft:
+    with written(folder, force=force) as draft:
         for name, make in texts.items():
             if make is None:
-                (folder / name).unlink(missing_ok=True)
                 continue
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             with (draft / name).open("w", encoding="utf-8", newline="\n") as out:
                 out.writelines(make())
+    for name in (name for name, make in texts.items() if make is None):
+        (folder / name).unlink(missing_ok=True)

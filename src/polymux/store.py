@@ -7,10 +7,10 @@ damaged or foreign is set aside and encoded again.
 
 from __future__ import annotations
 
-import os
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Store:
 
         path = self.path(model_fingerprint, shard_fingerprint)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+        draft = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
         try:
             pq.write_table(_table(encodings), draft, compression="zstd", compression_level=1)
             draft.replace(path)

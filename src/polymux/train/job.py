@@ -42,11 +42,12 @@ class Job:
 
     out: Path
     resume: bool
+    force: bool
 
     @classmethod
     def begun(cls, out: str | Path, *, force: bool, resume: bool) -> Job:
         """Make sure that the result can be written, and forget an older checkpoint."""
-        job = cls(Path(out), resume)
+        job = cls(Path(out), resume, force)
         if not job.is_done:
             check_free(job.out, force=force)
         if not resume:
@@ -75,7 +76,7 @@ class Job:
 
     def save(self, network: Any, tokenizer: Any, manifest: Mapping[str, Any]) -> Trained:
         """Write a Hugging Face folder and the manifest, all or nothing."""
-        with written(self.out) as draft, quiet():
+        with written(self.out, force=self.force) as draft, quiet():
             network.save_pretrained(draft)
             tokenizer.save_pretrained(draft)
             if (self.checkpoint / LOGS).is_dir():
