@@ -16,12 +16,12 @@ from pathlib import Path
 from polymux import __version__
 from polymux.demo.corpus import Plan, write_corpus
 from polymux.demo.encoder import Shape, make_encoder
-from polymux.demo.job import TASKS, Outcome, Settings, run
+from polymux.demo.job import TASKS, Outcome, Settings, Training, run
 from polymux.demo.table import commands, markdown
 from polymux.folders import check_free
 from polymux.readers import read
 
-__all__ = ["DemoResult", "Outcome", "Plan", "Settings", "Shape", "demo"]
+__all__ = ["DemoResult", "Outcome", "Plan", "Settings", "Shape", "Training", "demo"]
 
 Progress = Callable[[str, int, int | None], None]
 # Written first, so that a folder with it is a demo's; the results are written last.
@@ -89,10 +89,17 @@ def demo(
 
 
 def _unlabelled(data: Path) -> list[str]:
-    """Every text that may be read without its labels: all but the test files."""
-    names = ("train.conll", "pool.conll", "sample.conll")
-    paths = [str(data / "*" / name) for name in names]
-    return [example.text for example in read(*paths, task="text-classification")]
+    """Texts for the encoder: word by word as the slots task reads them, and as they are written.
+
+    The two differ by more than punctuation where no spaces are written.
+    """
+    texts = []
+    for example in read(str(data / "*" / "text.conll"), task="token-classification"):
+        words = example.fields["tokens"]
+        texts.append(" ".join(words))
+        if len(example.text.split()) < len(words) // 2:
+            texts.append(example.text)
+    return texts
 
 
 def _clear(place: Path) -> None:

@@ -9,7 +9,21 @@ from pathlib import Path
 from polymux.demo.utterances import Utterance, language, utterances
 
 # The source pool. Languages differ in size, as what can be had of them does.
-POOL = {"de": 480, "hi": 200}
+POOL = {
+    "es": 480,
+    "de": 480,
+    "fr": 480,
+    "zh": 440,
+    "ru": 400,
+    "id": 360,
+    "tr": 320,
+    "ar": 280,
+    "fa": 200,
+    "hi": 200,
+    "th": 160,
+    "sw": 120,
+    "bn": 80,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +35,12 @@ class Plan:
     labelled: int = 600
     pool: Mapping[str, int] = field(default_factory=lambda: dict(POOL))
     """Source languages and how many utterances each has."""
-    targets: tuple[str, ...] = ("ur",)
+    targets: tuple[str, ...] = ("ne", "ur")
     sample: int = 100
     """Unlabelled utterances of each target."""
     test: int = 200
+    text: int = 500
+    """More unlabelled utterances of every language, for the encoder to learn from."""
     """Labelled ones of each target, looked at only to score."""
 
     @property
@@ -46,17 +62,19 @@ def columns(spoken: Iterable[Utterance], *, labelled: bool = True) -> Iterator[s
 
 
 def write_corpus(folder: Path, plan: Plan, *, seed: int) -> dict[str, int]:
-    """A folder for each language: train.conll, pool.conll, or sample.conll and test.conll.
+    """A folder for each language: text.conll and train.conll, pool.conll, or sample and test.
 
-    Gives how many utterances each language has.
+    No utterance stands in two of them. Gives how many each language has beside its text.
     """
     counts = {}
     for code in plan.languages:
         wanted = {plan.start: plan.labelled, **plan.pool}.get(code, plan.sample + plan.test)
-        spoken = utterances(language(code), wanted, seed=seed)
+        everything = utterances(language(code), wanted + plan.text, seed=seed)
+        spoken = everything[:wanted]
         counts[code] = len(spoken)
         place = folder / code
         place.mkdir(parents=True)
+        _write(place / "text.conll", columns(everything[wanted:], labelled=False))
         if code in plan.targets:
             _write(place / "sample.conll", columns(spoken[: plan.sample], labelled=False))
             _write(place / "test.conll", columns(spoken[plan.sample :]))

@@ -23,11 +23,11 @@ LONGEST = 128
 class Shape:
     """How large the encoder is and how long it learns: seconds on two cores."""
 
-    vocabulary: int = 4000
+    vocabulary: int = 3000
     hidden: int = 128
     layers: int = 4
     heads: int = 4
-    updates: int = 1500
+    updates: int = 1200
     batch_size: int = 64
 
 
@@ -85,20 +85,17 @@ def make_encoder(
 
 
 def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
-    """A cased Unigram tokenizer; accents stay."""
+    """A cased BPE tokenizer; accents stay. Unlike Unigram's, its training is the same each time."""
     from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
-    from tokenizers.models import Unigram
+    from tokenizers.models import BPE
     from transformers import PreTrainedTokenizerFast
 
-    made = Tokenizer(Unigram())
+    made = Tokenizer(BPE(unk_token="<unk>"))
     made.normalizer = normalizers.NFC()
     made.pre_tokenizer = pre_tokenizers.Metaspace()
     made.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=vocabulary,
-        special_tokens=list(SPECIALS),
-        unk_token="<unk>",
-        show_progress=False,
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=list(SPECIALS), show_progress=False
     )
     made.train_from_iterator(texts, trainer)
     made.post_processor = processors.TemplateProcessing(

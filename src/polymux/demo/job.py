@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +28,22 @@ FIELDS: dict[str, dict[str, str]] = {"slots": {}, "intents": {"label": "intent"}
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """How long and how fast a model learns; the names are those of `polymux train`."""
+
+    epochs: int
+    batch_size: int
+    preset: str = "small"
+    lr: float = 1e-3
+
+    @property
+    def options(self) -> list[str]:
+        """The same for the command line."""
+        named = {"--" + name.replace("_", "-"): str(v) for name, v in asdict(self).items()}
+        return [part for option in named.items() for part in option]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How large the demo is; the same for every strategy."""
 
@@ -38,8 +54,10 @@ class Settings:
     budget: int = 80
     seeds: tuple[int, ...] = (1, 2, 3)
     """Of the trainings on a choice, one model each."""
-    epochs: int = 10
-    preset: str = "small"
+    start: Training = Training(epochs=5, batch_size=32)
+    """From the encoder, on the labelled language."""
+    further: Training = Training(epochs=10, batch_size=8)
+    """From the start model, on a choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +84,7 @@ def run(name: str, out: Path, settings: Settings, *, seed: int, progress: Progre
         out / "encoder",
         _labelled(name, out / "data" / settings.plan.start / "train.conll"),
         folder / "start",
-        preset=settings.preset,
-        epochs=settings.epochs,
+        **asdict(settings.start),
         seed=seed,
         device="cpu",
         progress=_told(progress, f"{name}: learn from {settings.plan.start}"),
@@ -82,8 +99,7 @@ def run(name: str, out: Path, settings: Settings, *, seed: int, progress: Progre
             folder / "start",
             read(str(folder / "labelled" / f"{strategy}.jsonl"), task=TASKS[name]),
             model,
-            preset=settings.preset,
-            epochs=settings.epochs,
+            **asdict(settings.further),
             seed=run_seed,
             device="cpu",
             progress=_told(progress, f"{name}: train on the choices", position, len(runs)),

@@ -59,21 +59,20 @@ def commands(out: Path, name: str, settings: Settings, *, seed: int) -> tuple[st
     here, data = out / name, out / "data"
     task = ["--task", TASKS[name]]
     labels = [part for k, v in FIELDS[name].items() for part in ("--field", f"{k}={v}")]
-    preset = ["--preset", settings.preset, "--epochs", str(settings.epochs)]
     strategy = settings.strategies[0]
     start, better = str(here / "start-by-hand"), str(here / "better-by-hand")
     pool, sample, test = (str(data / "*" / f"{kind}.conll") for kind in ("pool", "sample", "test"))
-    english = str(data / settings.plan.start / "train.conll")
+    english = [str(data / settings.plan.start / "train.conll"), *labels]
     labelled = str(here / "labelled" / f"{strategy}.jsonl")
-    chosen = ["--budget", str(settings.budget), "--strategy", strategy, "--seed", str(seed)]
-    first = str(settings.seeds[0])
+    by = ["--language", "folder", "--budget", str(settings.budget), "--strategy", strategy]
+    draw, first = ["--seed", str(seed)], ["--seed", str(settings.seeds[0])]
+    learn, further = settings.start.options, settings.further.options
+    chosen = ["--out", str(here / "chosen-by-hand")]
+    encoder, tested = str(out / "encoder"), ["--test", test, *labels, "--language", "folder"]
     steps = [
-        ["train", str(out / "encoder"), *task, "--train", english, *labels]
-        + [*preset, "--seed", str(seed), "--out", start],
-        ["select", start, *task, "--source", pool, "--target", sample, "--language", "folder"]
-        + [*chosen, "--out", str(here / "chosen-by-hand")],
-        ["train", start, *task, "--train", labelled, *preset, "--seed", first, "--out", better],
-        ["evaluate", better, "--start", start, *task, "--test", test, *labels]
-        + ["--language", "folder"],
+        ["train", encoder, *task, "--train", *english, *learn, *draw, "--out", start],
+        ["select", start, *task, "--source", pool, "--target", sample, *by, *draw, *chosen],
+        ["train", start, *task, "--train", labelled, *further, *first, "--out", better],
+        ["evaluate", better, "--start", start, *task, *tested],
     ]
     return tuple(join(["polymux", *step]) for step in steps)

@@ -129,15 +129,20 @@ def _tokens(
     segments: list[tuple[str, str | None]], *, spaces: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     """Tokens, tags and text of pieces of text, each tagged as a whole or not at all."""
-    tokens, tags, text = [], [], ""
+    tokens: list[str] = []
+    tags: list[str] = []
+    text = ""
     for segment, slot in segments:
         inside = False
         for piece in _PIECE.findall(segment):
             if piece.isspace() or piece == "_":
                 text += " " if spaces or piece == "_" else ""
                 continue
+            text += piece.removeprefix("+")
+            if piece.startswith("+"):
+                tokens[-1] += piece[1:]
+                continue
             tokens.append(piece)
             tags.append("O" if slot is None else f"{'I' if inside else 'B'}-{slot}")
             inside = True
-            text += piece
     return tuple(tokens), tuple(tags), text
