@@ -124,6 +124,8 @@ class Pool:
         """What the latest full reading left out; always empty unless `skip_bad`."""
         self.notes: list[str] = []
         """What a person should know of how the files were read."""
+        self.how: Mapping[str, Any] = {}
+        """What `read` was asked, so that it can be asked again."""
 
     @classmethod
     def of(cls, examples: Iterable[Example], task: str, *, name: str = "pool") -> Pool:

@@ -14,7 +14,7 @@ from tests.prescribe.worlds import noisy_pool, pool, write_conllu
 import polymux as pm
 from polymux.errors import UsageError
 from polymux.prescribe import select_many
-from polymux.records import Pool
+from polymux.records import Pool, PoolFile
 from polymux.selection import STRATEGIES
 
 SIZES = {"en": 60, "de": 50, "hi": 40, "zh": 30}
@@ -129,6 +129,58 @@ def test_gold_plan_and_same_distribution_follow_what_is_given(model, tmp_path: P
     )
 
 
+def test_a_language_told_in_one_file_only_still_counts(model) -> None:
+    named, unnamed = list(pool({"de": 30})), list(noisy_pool(30))
+    mixed = Pool(
+        "token-classification",
+        [PoolFile("a", lambda: iter(unnamed)), PoolFile("b", lambda: iter(named))],
+        name="source",
+    )
+    together = Pool.of([*unnamed, *named], "token-classification", name="source")
+    for source in (mixed, together):
+        choice = pm.select(model, source, pool({"ur": 20}), budget=60, strategy="egalitarian")
+        assert choice.manifest["languages"]["pool"] == {"": 30, "de": 30}
+        assert choice.manifest["languages"]["chosen"] == {"": 30, "de": 30}
+
+
+def test_what_is_excluded_is_excluded_from_the_gold_pool_too(model) -> None:
+    target = pool({"ur": 20}, name="target")
+    choice = pm.select(
+        model, pool(SIZES), target, budget=50, strategy="gold", exclude_target=True,
+        gold=Pool.of([*target, *pool({"ur": 25}, seed=9)], "token-classification", name="gold"),
+    )  # fmt: skip
+    assert choice.manifest["source"]["excluded"] >= 20
+    texts = {pick.example.fields["tokens"] for pick in choice.picks}
+    assert not texts & {example.fields["tokens"] for example in target}
+
+
+def test_a_plan_of_strangers_is_refused_with_the_languages_there_are(model) -> None:
+    with pytest.raises(UsageError, match="xx") as refused:
+        pm.select(model, pool(SIZES), pool({"ur": 20}), budget=5, strategy="plan", plan={"xx": 3})
+    assert "de, en, hi, zh" in refused.value.hint
+
+
+@pytest.mark.parametrize("option", [{"plan": {"de": 1}}, {"like": "x"}, {"gold": pool({"ur": 3})}])
+def test_what_no_strategy_asked_for_would_use_is_refused(model, option) -> None:
+    with pytest.raises(UsageError, match="is for the strategy"):
+        pm.select(model, pool(SIZES), pool({"ur": 20}), budget=5, **option)
+
+
+def test_the_manifest_holds_all_that_was_asked(model, tmp_path: Path) -> None:
+    write_conllu(tmp_path, "en", 30)
+    source = pm.read(tmp_path, task="token-classification", language="folder", name="source")
+    choice = pm.select(
+        model, source, pool({"ur": 20}), budget=5, near_duplicates=0.1, strategy="plan",
+        plan={"en": 2}, seed=4,
+    )  # fmt: skip
+    settings = choice.manifest["settings"]
+    assert settings["near_duplicates"] == 0.1
+    assert settings["quotas"] == {"en": 2}
+    assert choice.manifest["seed"] == 4
+    assert choice.manifest["source"]["how"]["language"] == "folder"
+    assert choice.manifest["source"]["how"]["paths"] == [str(tmp_path)]
+
+
 @pytest.mark.parametrize("strategy", ["egalitarian", "plan", "same-distribution", "gold"])
 def test_a_strategy_without_what_it_needs_is_refused_before_the_model_runs(
     model, strategy: str, monkeypatch: pytest.MonkeyPatch
@@ -150,9 +202,11 @@ def test_the_second_run_on_a_store_encodes_nothing(
 ) -> None:
     arguments = {"budget": 20, "store": tmp_path / "store"}
     first = pm.select(model, pool(SIZES), pool({"ur": 20}), **arguments)
-    monkeypatch.setattr(type(model), "encode", None)
+    monkeypatch.setattr(type(model), "forward", None)
     second = pm.select(model, pool(SIZES), pool({"ur": 20}), **arguments)
     assert second.rows == first.rows
+    with pytest.raises(TypeError):
+        pm.select(model, pool(SIZES), pool({"ur": 20}), budget=20)
 
 
 def test_to_label_reads_back_as_the_chosen_examples_and_trains_when_labelled(
@@ -206,7 +260,7 @@ def test_a_file_that_changes_during_the_work_is_noticed(model, tmp_path: Path) -
 
     def shards():
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == 2:
             text = path.read_text(encoding="utf-8").replace("London", "Leeds")
             path.write_text(text, encoding="utf-8")
         return real()
@@ -247,6 +301,9 @@ def test_what_the_model_cannot_see_is_rejected_with_the_rest_when_skipping(
     choice = pm.select(model, source, pool({"ur": 20}, name="target"), budget=100)
     assert sorted(choice.ids) == ["mixed.jsonl#1", "mixed.jsonl#3"]
     assert choice.manifest["source"]["rejected"] == 1
+    # Reading the chosen again stops early; what was rejected after them is not forgotten.
+    early = pm.select(model, source, pool({"ur": 20}, name="target"), budget=1)
+    assert early.files["rejected.jsonl"] is not None
     choice.write(tmp_path / "out")
     left_out = json.loads((tmp_path / "out/rejected.jsonl").read_text(encoding="utf-8"))
     assert (left_out["file"], left_out["line"]) == (str(path), 2)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 import polymux
 from polymux.cli import choose, demo, model, tables
@@ -24,9 +26,9 @@ app = typer.Typer(
 )
 # Arguments that are left over are looked at by the commands, which know what they mean.
 LEFTOVERS = {"allow_extra_args": True}
-for _table in (choose.COMMANDS, model.COMMANDS, demo.COMMANDS, tables.COMMANDS):
-    for _name, _command in _table.items():
-        app.command(_name, context_settings=LEFTOVERS)(_command)
+COMMANDS = choose.COMMANDS | model.COMMANDS | demo.COMMANDS | tables.COMMANDS
+for _name, _command in COMMANDS.items():
+    app.command(_name, context_settings=LEFTOVERS)(_command)
 
 # These may stand anywhere on the line.
 GLOBAL_FLAGS = frozenset({"--debug", "-v", "--verbose", "-q", "--quiet"})
@@ -51,12 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "--version" in given[:1]:
         print(f"polymux {polymux.__version__}")
         return
+    signal.signal(signal.SIGTERM, _end)
     try:
-        app([*anywhere, *(a for a in given if a not in GLOBAL_FLAGS)], prog_name="polymux")
-    except SystemExit as ended:
-        # Typer leaves by SystemExit(0) after a command that went well.
-        if ended.code:
-            raise
+        code = app(
+            [*anywhere, *(a for a in given if a not in GLOBAL_FLAGS)],
+            prog_name="polymux",
+            standalone_mode=False,
+        )
+    except TyperException as error:
+        if not error.format_message():
+            # Nothing was asked, and the help was shown.
+            sys.exit(2)
+        command = " ".join(["polymux", *(a for a in given[:1] if a in COMMANDS)])
+        print(f"polymux: {error.format_message()}", file=sys.stderr)
+        print(f"  hint: {command} --help shows what can be given", file=sys.stderr)
+        sys.exit(2)
     except PolymuxError as error:
         if debug:
             raise
@@ -71,3 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    if code:
+        sys.exit(code)
+
+
+def _end(signum: int, frame: object) -> None:
+    """A polite end is an exit: what is temporary goes."""
+    sys.exit(128 + signum)

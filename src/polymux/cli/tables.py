@@ -49,12 +49,15 @@ def uncertainties(context: typer.Context, json: options.Json = False) -> None:
     refuse_leftovers(context.args)
     from polymux.tasks import TASKS
 
-    rows = {}
+    if json:
+        print_json(
+            {t: {n: m.about for n, m in module.MEASURES.items()} for t, module in TASKS.items()}
+        )
+        return
     for task, module in TASKS.items():
+        print(f"{task} (default: {module.DEFAULT_MEASURE})")
         for name, measure in module.MEASURES.items():
-            default = " (default)" if name == module.DEFAULT_MEASURE else ""
-            rows[f"{task}  {name}"] = measure.about + default
-    _show(rows, json=json)
+            print(f"  {name:<22} {measure.about}")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

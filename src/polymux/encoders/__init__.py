@@ -85,7 +85,7 @@ def readable(pool: Pool, model: Model) -> Pool:
 
     files = [PoolFile(file.path, reader(file)) for file in pool.files]
     same = Pool(pool.task, files, skip_bad=pool.skip_bad, name=pool.name)
-    same.notes = pool.notes
+    same.notes, same.how = pool.notes, pool.how
     return same
 
 

@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from polymux.encoders import Model
 from polymux.errors import UsageError
 from polymux.prescribe.answer import Answer, prescription
-from polymux.prescribe.files import CARD_SAMPLE
-from polymux.prescribe.ground import Clock, Ground, Sample
-from polymux.prescribe.hashes import HashSet
+from polymux.prescribe.card import MAP_POINTS
+from polymux.prescribe.clock import Clock
+from polymux.prescribe.ground import Aim, Ground, Sample, barred_by
 from polymux.prescribe.own import ask_own
-from polymux.prescribe.plan import counts_of, read_plan
-from polymux.prescribe.pools import EncodedPool
-from polymux.records import Pool, Prescription, content_hashes
+from polymux.prescribe.plan import counts_of, read_plan, refuse_strangers
+from polymux.prescribe.presets import PRESETS, Preset, measure_named, preset_named
+from polymux.prescribe.spool import store_for
+from polymux.progress import Progress
+from polymux.records import Pool, Prescription
 from polymux.selection import (
     Ask,
     Choice,
-    Nearest,
     OwnStrategy,
-    Smallest,
     Strategy,
-    Target,
     check,
     choose,
-    drawn,
     find_strategy,
     refuse_missing,
 )
-from polymux.store import Store
-from polymux.tasks import TASKS
 
 __all__ = ["DEFAULT_STRATEGY", "PRESETS", "Options", "Preset", "select", "select_many"]
 
 DEFAULT_STRATEGY = "knn-uncertainty"
-Progress = Callable[[str, int, int | None], None]
+Quotas = Mapping[str, Mapping[str, int] | None]
+Rules = Mapping[str, Strategy | OwnStrategy]
 
 
 class Options(TypedDict, total=False):
@@ -64,30 +59,6 @@ class Options(TypedDict, total=False):
     store: str | Path | None
     spool: str | Path | None
     progress: Progress | None
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """Another reading of the paper, under one name."""
-
-    line: str
-    measures: Mapping[str, str]
-    aggregate: str
-    more_than_budget: bool
-
-
-PRESETS: dict[str, Preset] = {
-    "released-code": Preset(
-        "as the paper's released code reads it: log margins, |C| > B, a softmax per QA window",
-        {
-            "token-classification": "log-margin-min",
-            "text-classification": "log-margin",
-            "question-answering": "span-prob",
-        },
-        aggregate="surest",
-        more_than_budget=True,
-    )
-}
 
 
 def select(
@@ -142,184 +113,148 @@ def select_many(
     per language or their CSV file. `distance` is l2 or cosine; `average` (average-dist) mean or
     macro; `k` the first k and `candidates` how many budgets the smallest k must reach
     (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at; `near_duplicates` passes
-    over what is nearer than that to an earlier choice. Encodings are kept in the folder `store`, or
-    else spooled below `spool` (the system's place for temporary files) and deleted at the end.
+    over what is nearer than that to an earlier choice (not for strategies of one's own). Encodings
+    are kept in the folder `store`, or else spooled below `spool` (the system's place for temporary
+    files) and deleted at the end.
     """
-    clock = Clock()
-    quotas = {name: _quotas(name, like, plan) for name in strategies}
-    measure = _measure(model.task, uncertainty, preset)
+    reading = preset_named(preset, model)
     rules = {name: find_strategy(name) for name in strategies}
-    asked = Ask(
+    quotas = _quotas(rules, like, plan)
+    ask = Ask(
         target=np.empty((0, 0)),
         target_hashes=np.empty((0, 2), dtype=np.uint64),
         target_languages=(),
         budget=min(budgets),
         depth=max(budgets),
         seed=seed,
-        measure=measure,
+        measure=measure_named(uncertainty, model.task, reading),
         distance=distance,
         average=average,
         k=k,
         candidates=candidates,
         ratio=ratio,
-        more_than_budget=preset is not None and PRESETS[preset].more_than_budget,
+        more_than_budget=reading is not None and reading.more_than_budget,
     )
-    check(asked)
+    check(ask)
     _refuse_early(rules, source, quotas, gold)
-    with _store(store, spool) as shelf:
-        ground = _encode_both(
-            model, source, target, exclude, exclude_target, shelf, seed, clock, progress
-        )
+    clock = Clock()
+    sample = max(MAP_POINTS, *budgets)
+    with store_for(store, spool) as shelf:
+        barred, left_out = barred_by({f"exclude {i}": pool for i, pool in enumerate(exclude, 1)})
+        with clock.stage("encode target"):
+            aim = Aim.of(target, model, shelf, progress)
+        if exclude_target:
+            barred.add(aim.encodings.hashes)
         ask = replace(
-            asked,
-            target=ground.aim.embeddings,
-            target_hashes=ground.aim.hashes,
-            target_languages=tuple(ground.aim.languages or [None] * len(ground.aim)),
+            ask,
+            target=aim.encodings.embeddings,
+            target_hashes=aim.encodings.hashes,
+            target_languages=tuple(aim.encodings.languages or [None] * len(aim.encodings)),
         )
+        told = {
+            "near_duplicates": near_duplicates,
+            "preset": preset,
+            "exclude": [pool.how for pool in exclude],
+            "exclude_rejected": sum(left_out.values()),
+            "exclude_target": exclude_target,
+        }
         made: dict[tuple[str, int], Prescription] = {}
-        pools = dict.fromkeys(rules, ground.source)
-        if "gold" in rules and gold is not None:
-            with clock.stage("encode gold"):
-                pools["gold"] = EncodedPool(gold, model, shelf)
-                pools["gold"].encode(_barred(exclude), progress=progress)
-        sample: Sample | None = None
-        for pool in dict.fromkeys([ground.source, *pools.values()]):
-            here = {name: rules[name] for name in rules if pools[name] is pool}
-            sizes = {budget: min(budget, pool.counts.eligible) for budget in budgets}
-            with clock.stage("choose"):
-                found = _ask_all(
-                    here, sorted(set(sizes.values())), ask, quotas, pool, ground, near_duplicates
-                )
-            with clock.stage("explain"):
-                wanted = [choice.rows for choice in found.values()]
-                wanted += [ground.sample_rows] if sample is None else []
-                examples = pool.examples(np.concatenate(wanted))
-                sample = sample or Sample.of(ground, examples)
-            for name in here:
-                for budget, size in sizes.items():
-                    answer = Answer(name, budget, found[name, size], pool, measure)
-                    made[name, budget] = prescription(answer, examples, ground, sample, ask, clock)
+        for pool, names in _pools(source, gold, rules).items():
+            stage = f"encode {pool.name}"
+            with clock.stage(stage):
+                ground = Ground.of(pool, aim, barred, sample=sample, seed=seed, progress=progress)
+            asked = _Asked({n: rules[n] for n in names}, ask, quotas, near_duplicates, told)
+            made |= _prescribe(asked, ground, budgets, clock)
         return {(name, budget): made[name, budget] for name in rules for budget in budgets}
 
 
-def _ask_all(
-    rules: Mapping[str, Strategy | OwnStrategy],
-    sizes: Sequence[int],
-    ask: Ask,
-    quotas: Mapping[str, Mapping[str, int] | None],
-    pool: EncodedPool,
-    ground: Ground,
-    near_duplicates: float | None,
-) -> dict[tuple[str, int], Choice]:
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """All that is asked of one pool."""
+
+    rules: Rules
+    ask: Ask
+    quotas: Quotas
+    near_duplicates: float | None
+    told: Mapping[str, Any]
+    """Settings for the manifest."""
+
+
+def _pools(source: Pool, gold: Pool | None, rules: Rules) -> dict[Pool, list[str]]:
+    """Which strategies choose from which pool."""
+    if "gold" not in rules or gold is None:
+        return {source: list(rules)}
+    others = [name for name in rules if name != "gold"]
+    return {source: others, gold: ["gold"]} if others else {gold: ["gold"]}
+
+
+def _prescribe(
+    asked: _Asked, ground: Ground, budgets: Sequence[int], clock: Clock
+) -> dict[tuple[str, int], Prescription]:
+    """Every strategy's answer for every budget, from one pool, with reasons."""
+    sizes = {budget: min(budget, ground.pool.counts.eligible) for budget in budgets}
+    with clock.stage("choose"):
+        found = _choose(asked, sorted(set(sizes.values())), ground)
+    with clock.stage("explain"):
+        wanted = [choice.rows for choice in found.values()]
+        examples = ground.pool.examples(np.concatenate([*wanted, ground.sample_rows]))
+        sample = Sample.of(ground, examples)
+    made = {}
+    for name in asked.rules:
+        settings = {**asked.told, "quotas": asked.quotas[name]}
+        for budget, size in sizes.items():
+            answer = Answer(name, budget, found[name, size], asked.ask, settings)
+            made[name, budget] = prescription(answer, examples, ground, sample, clock)
+    return made
+
+
+def _choose(asked: _Asked, sizes: Sequence[int], ground: Ground) -> dict[tuple[str, int], Choice]:
     """Strategies that stream share one look at each shard; a user's own gets its arrays."""
+    pool = ground.pool
     streaming = {
-        name: (rule, replace(ask, quotas=quotas[name]))
-        for name, rule in rules.items()
+        name: (rule, replace(asked.ask, quotas=asked.quotas[name]))
+        for name, rule in asked.rules.items()
         if isinstance(rule, Strategy)
     }
-    found = choose(streaming, sizes, pool.shards, pool.fetch, near_duplicates=near_duplicates)
-    own = {name: rule for name, rule in rules.items() if not isinstance(rule, Strategy)}
+    for _, question in streaming.values():
+        if question.quotas is not None:
+            refuse_strangers(question.quotas, pool.languages)
+    found = choose(streaming, sizes, pool.shards, pool.fetch, near_duplicates=asked.near_duplicates)
+    own = {n: rule for n, rule in asked.rules.items() if not isinstance(rule, Strategy)}
     if own:
-        found |= ask_own(own, sizes, ask, pool, ground.aim)
+        found |= ask_own(own, sizes, asked.ask, pool, ground.aim.encodings)
     return found
 
 
-def _encode_both(
-    model: Model,
-    source: Pool,
-    target: Pool,
-    exclude: Sequence[Pool],
-    exclude_target: bool,
-    shelf: Store,
-    seed: int,
-    clock: Clock,
-    progress: Progress | None,
-) -> Ground:
-    """The target sample, then the source; what the card wants is seen on the way."""
-    barred = _barred(exclude)
-    with clock.stage("encode target"):
-        encoded_target = EncodedPool(target, model, shelf)
-        encoded_target.encode(HashSet(), progress=progress)
-        aim = encoded_target.all()
-        examples = encoded_target.examples(aim.rows)
-    aimed = HashSet()
-    aimed.add(aim.hashes)
-    if exclude_target:
-        barred.add(aim.hashes)
-    measured = Target.of(aim.embeddings)
-    sample = Smallest(CARD_SAMPLE, drawn(seed, "card"))
-    nearest = Nearest(1, measured, TASKS[model.task].DEFAULT_MEASURE)
-    with clock.stage("encode source"):
-        encoded_source = EncodedPool(source, model, shelf)
-        encoded_source.encode(
-            barred, overlap=aimed, see=(sample.see, nearest.see), progress=progress
-        )
-    return Ground(
-        source=encoded_source,
-        target=encoded_target,
-        aim=aim,
-        aim_examples=tuple(examples[int(row)] for row in aim.rows),
-        measured=measured,
-        sample_rows=sample.rows,
-        nearest_in_pool=nearest.distances[:, 0],
-    )
-
-
-def _barred(pools: Sequence[Pool]) -> HashSet:
-    """Content hashes of examples that may not be chosen; reading them takes no model."""
-    barred = HashSet()
-    for pool in pools:
-        for shard in pool.shards():
-            barred.add(content_hashes(shard.examples))
-    return barred
-
-
-def _measure(task: str, uncertainty: str | None, preset: str | None) -> str:
-    if preset is not None and preset not in PRESETS:
-        raise UsageError(f"there is no preset {preset!r}", f"choose one of: {', '.join(PRESETS)}")
-    measures = TASKS[task].MEASURES
-    if uncertainty is not None and uncertainty not in measures:
-        raise UsageError(
-            f"there is no uncertainty {uncertainty!r} for {task}",
-            f"choose one of: {', '.join(measures)}",
-        )
-    if uncertainty is None and preset is not None:
-        return PRESETS[preset].measures[task]
-    return uncertainty or TASKS[task].DEFAULT_MEASURE
-
-
 def _quotas(
-    strategy: str, like: str | Path | None, plan: str | Path | Mapping[str, int] | None
-) -> Mapping[str, int] | None:
-    if strategy == "same-distribution" and like is not None:
-        return counts_of(like)
-    if strategy == "plan" and plan is not None:
-        return plan if isinstance(plan, Mapping) else read_plan(plan)
-    return None
+    rules: Rules, like: str | Path | None, plan: str | Path | Mapping[str, int] | None
+) -> Quotas:
+    """Counts per language by strategy; what nobody would use is refused."""
+    given = {"same-distribution": ("--like", like), "plan": ("--plan", plan)}
+    for name, (option, value) in given.items():
+        if value is not None and name not in rules:
+            raise UsageError(f"{option} is for the strategy {name}", f"add {name} to --strategy")
+    quotas: dict[str, Mapping[str, int] | None] = dict.fromkeys(rules)
+    if like is not None:
+        quotas["same-distribution"] = counts_of(like)
+    if plan is not None:
+        quotas["plan"] = plan if isinstance(plan, Mapping) else read_plan(plan)
+    return quotas
 
 
-def _refuse_early(
-    rules: Mapping[str, Strategy | OwnStrategy],
-    source: Pool,
-    quotas: Mapping[str, Mapping[str, int] | None],
-    gold: Pool | None,
-) -> None:
+def _refuse_early(rules: Rules, source: Pool, quotas: Quotas, gold: Pool | None) -> None:
     """Whatever can be seen before the model runs."""
-    languages = any(e.language is not None for e in next(source.shards()).examples)
-    for name, rule in rules.items():
-        if isinstance(rule, Strategy):
-            given = {
-                "languages": languages,
-                "quotas": quotas[name] is not None,
-                "gold": gold is not None,
-            }
-            refuse_missing(name, rule, given)
-
-
-@contextmanager
-def _store(folder: str | Path | None, spool: str | Path | None) -> Iterator[Store]:
-    if folder is not None:
-        yield Store(Path(folder))
-        return
-    with tempfile.TemporaryDirectory(prefix="polymux-spool-", dir=spool) as place:
-        yield Store(Path(place))
+    if gold is not None and "gold" not in rules:
+        raise UsageError("--gold is for the strategy gold", "add gold to --strategy")
+    streaming = {name: rule for name, rule in rules.items() if isinstance(rule, Strategy)}
+    # Reading stops at the first example with a language; only pools without any are read whole.
+    languages = any("languages" in rule.needs for rule in streaming.values()) and any(
+        example.language is not None for example in source
+    )
+    for name, rule in streaming.items():
+        given = {
+            "languages": languages,
+            "quotas": quotas[name] is not None,
+            "gold": gold is not None,
+        }
+        refuse_missing(name, rule, given)

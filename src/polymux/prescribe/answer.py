@@ -10,7 +10,9 @@ from typing import Any
 
 import polymux
 from polymux.prescribe import files
-from polymux.prescribe.ground import Clock, Ground, Sample
+from polymux.prescribe.card import Shown, card_facts
+from polymux.prescribe.clock import Clock
+from polymux.prescribe.ground import Ground, Sample
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.reasons import picks
 from polymux.records import Example, Pick, Prescription
@@ -28,38 +30,34 @@ class Answer:
     strategy: str
     budget: int
     choice: Choice
-    pool: EncodedPool
-    measure: str
+    ask: Ask
+    settings: Mapping[str, Any]
+    """What else was asked, for the manifest."""
 
     @property
-    def line(self) -> str:
+    def about(self) -> str:
         """The rule in one line."""
         rule = find_strategy(self.strategy)
         return rule.about if isinstance(rule, Strategy) else "a strategy of the user's own"
 
 
 def prescription(
-    answer: Answer,
-    examples: Mapping[int, Example],
-    ground: Ground,
-    sample: Sample,
-    ask: Ask,
-    clock: Clock,
+    answer: Answer, examples: Mapping[int, Example], ground: Ground, sample: Sample, clock: Clock
 ) -> Prescription:
     """Say why each was chosen; `examples` holds the chosen ones by row."""
+    pool, aim = ground.pool, ground.aim
     with clock.stage("explain"):
-        chosen = answer.pool.fetch(answer.choice.rows)
-        made, covered = picks(
-            chosen, examples, ground.measured, ground.aim_examples, answer.measure
-        )
-    manifest = _manifest(answer, made, ground, ask, clock)
-    rejected = [*answer.pool.pool.rejected, *ground.target.pool.rejected]
+        chosen = pool.fetch(answer.choice.rows)
+        made, covered = picks(chosen, examples, aim.measured, aim.examples, answer.ask.measure)
+    manifest = _manifest(answer, made, ground, clock)
+    rejected = [*pool.rejected, *aim.pool.rejected]
 
     def page() -> Iterable[str]:
-        yield card(_card_facts(answer, made, chosen.embeddings, covered, ground, sample, manifest))
+        shown = Shown(made, chosen.embeddings, covered)
+        yield card(card_facts(manifest, answer.about, shown, ground, sample))
 
     return Prescription(
-        task=ground.source.model.task,
+        task=pool.model.task,
         picks=made,
         manifest=manifest,
         files={
@@ -72,16 +70,11 @@ def prescription(
 
 
 def _manifest(
-    answer: Answer, made: tuple[Pick, ...], ground: Ground, ask: Ask, clock: Clock
+    answer: Answer, made: tuple[Pick, ...], ground: Ground, clock: Clock
 ) -> dict[str, Any]:
-    model = answer.pool.model
-    languages = None
-    if any(name for name in answer.pool.languages):
-        chosen = Counter(pick.example.language or "" for pick in made)
-        languages = {
-            "pool": dict(sorted(answer.pool.languages.items())),
-            "chosen": dict(chosen.most_common()),
-        }
+    """All that is needed to make the choice again, and what came of it."""
+    pool, model, ask = ground.pool, ground.pool.model, answer.ask
+    chosen = Counter(pick.example.language or "" for pick in made)
     return {
         "polymux": polymux.__version__,
         "task": model.task,
@@ -90,19 +83,25 @@ def _manifest(
         "chosen": len(made),
         "seed": ask.seed,
         "settings": {
-            "uncertainty": answer.measure,
+            "uncertainty": ask.measure,
             "distance": ask.distance,
             "average": ask.average,
             "k": ask.k,
             "candidates": ask.candidates,
             "ratio": ask.ratio,
             "more_than_budget": ask.more_than_budget,
+            **answer.settings,
             **model.settings,
         },
         "model": {"path": model.path, "fingerprint": model.fingerprint},
-        "source": _pool_facts(answer.pool),
-        "target": _pool_facts(ground.target),
-        "languages": languages,
+        "source": _pool_facts(pool),
+        "target": _pool_facts(ground.aim.pool),
+        "languages": {
+            "pool": dict(sorted(pool.languages.items())),
+            "chosen": dict(chosen.most_common()),
+        }
+        if any(pool.languages)
+        else None,
         "facts": dict(answer.choice.facts),
         "seconds": {stage: round(spent, 3) for stage, spent in clock.seconds.items()},
         "peak_memory_mb": round(clock.peak_memory_mb, 1),
@@ -111,14 +110,18 @@ def _manifest(
 
 
 def _pool_facts(pool: EncodedPool) -> dict[str, Any]:
-    paths = [file.path for file in pool.pool.files]
-    counts = asdict(pool.counts)
-    return {"paths": paths, "fingerprint": pool.fingerprint, **counts, "notes": pool.pool.notes}
+    return {
+        "how": dict(pool.pool.how),
+        "paths": [file.path for file in pool.pool.files],
+        "fingerprint": pool.fingerprint,
+        **asdict(pool.counts),
+        "notes": list(pool.notes),
+    }
 
 
 def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[str]:
     """What a person should know before trusting the choice."""
-    source, target = answer.pool.counts, ground.target.counts
+    source, target = ground.pool.counts, ground.aim.pool.counts
     facts = answer.choice.facts
     told = []
     if answer.budget > source.eligible:
@@ -152,75 +155,9 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
     if "languages_short" in facts:
         short = ", ".join(facts["languages_short"])
         told.append(f"languages with fewer examples than planned, others filled up: {short}")
-    return told + answer.pool.model.notes + ground.source.store.notes
-
-
-def _card_facts(
-    answer: Answer,
-    made: tuple[Pick, ...],
-    chosen_embeddings: Any,
-    covered: Any,
-    ground: Ground,
-    sample: Sample,
-    manifest: Mapping[str, Any],
-) -> Any:
-    """The records of the page; the map is made of the sample, the target and the chosen."""
-    places, explained = files.plane(
-        {
-            "pool": sample.encodings.embeddings,
-            "target": ground.aim.embeddings,
-            "chosen": chosen_embeddings,
-        }
-    )
-    by_id = {example.id: example for example in ground.aim_examples}
-    measure = answer.measure
-    chosen_uncertainty = [pick.uncertainty for pick in made]
-    chosen_examples = [pick.example for pick in made]
-    counted = ("paths", "read", "duplicates", "excluded", "rejected", "truncated", "words_lost")
-    return {
-        "version": manifest["polymux"],
-        "title": f"{manifest['chosen']} examples to label",
-        "task": manifest["task"],
-        "strategy": answer.strategy,
-        "strategy_line": f"{answer.line}.",
-        "budget": answer.budget,
-        "seed": manifest["seed"],
-        "model": str(manifest["model"]["path"]),
-        "settings": manifest["settings"],
-        "source": {name: manifest["source"][name] for name in counted},
-        "target": {name: manifest["target"][name] for name in counted},
-        "languages": manifest["languages"],
-        "map": {
-            "method": "PCA",
-            "explained": explained,
-            "points": [
-                *files.points(
-                    "pool", places["pool"], sample.examples, sample.encodings.of_measure(measure)
-                ),
-                *files.points(
-                    "target", places["target"], ground.aim_examples, ground.aim.of_measure(measure)
-                ),
-                *files.points(
-                    "chosen", places["chosen"], chosen_examples, chosen_uncertainty, ranked=True
-                ),
-            ],
-        },
-        "uncertainty": {
-            "measure": measure,
-            "pool": files.rounded(sample.encodings.of_measure(measure)),
-            "chosen": chosen_uncertainty,
-        },
-        "distance": {
-            "pool": files.rounded(sample.distances),
-            "chosen": [pick.distance for pick in made],
-        },
-        "coverage": {
-            "pool": files.rounded(ground.nearest_in_pool),
-            "chosen": files.rounded(covered),
-            "random": files.rounded(sample.nearest_to_each_target(len(made))),
-        },
-        "first": files.first_choices(made, by_id),
-        "warnings": manifest["warnings"],
-        "seconds": manifest["seconds"],
-        "peak_memory_mb": manifest["peak_memory_mb"],
-    }
+    if answer.settings["exclude_rejected"]:
+        told.append(
+            f"{answer.settings['exclude_rejected']:,} lines of what is excluded were rejected: "
+            "such examples may be chosen again"
+        )
+    return told + ground.pool.model.notes + ground.pool.store.notes

@@ -1,62 +1,88 @@
-"""What every answer stands on: the two encoded pools, and a sample of the source for the card."""
+"""What answers stand on: the encoded target, the pool to choose from, a sample of it to show."""
 
 from __future__ import annotations
 
-import resource
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from polymux.encoders import Model
+from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.reasons import near
-from polymux.records import Encodings, Example
-from polymux.selection import Target
+from polymux.progress import Progress
+from polymux.records import Encodings, Example, Pool, content_hashes
+from polymux.selection import Nearest, Smallest, Target, drawn
+from polymux.store import Store
+from polymux.tasks import TASKS
 
 
-@dataclass(slots=True)
-class Clock:
-    """Seconds by stage, and the peak of memory."""
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """The target sample: encoded, without duplicates, its examples in memory."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
+    pool: EncodedPool
+    encodings: Encodings
+    examples: tuple[Example, ...]
+    measured: Target
+    """Ready for L2 distances, which the reasons are told in."""
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a block."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+    @classmethod
+    def of(cls, target: Pool, model: Model, store: Store, progress: Progress | None) -> Aim:
+        """Encode the target sample."""
+        pool = EncodedPool(target, model, store)
+        pool.encode(HashSet(), progress=progress)
+        encodings = pool.all()
+        examples = pool.examples(encodings.rows)
+        ordered = tuple(examples[int(row)] for row in encodings.rows)
+        return cls(pool, encodings, ordered, Target.of(encodings.embeddings))
 
     @property
-    def peak_memory_mb(self) -> float:
-        """The most memory this process has held so far, in MiB."""
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most / 2**20 if sys.platform == "darwin" else most / 2**10
+    def hashes(self) -> HashSet:
+        """What stands in it."""
+        known = HashSet()
+        known.add(self.encodings.hashes)
+        return known
 
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """The pools behind the model, as every strategy and the card see them."""
+    """A pool to choose from, and what the card wants to know of it."""
 
-    source: EncodedPool
-    target: EncodedPool
-    aim: Encodings
-    """The target sample."""
-    aim_examples: tuple[Example, ...]
-    measured: Target
-    """The target sample ready for L2 distances, which the reasons are told in."""
+    pool: EncodedPool
+    aim: Aim
     sample_rows: Int[np.ndarray, "sample"]
     """An even sample of what may be chosen, in the order drawn."""
     nearest_in_pool: Float[np.ndarray, "targets"]
+    """Each target's distance to the nearest example that may be chosen."""
+
+    @classmethod
+    def of(
+        cls,
+        pool: Pool,
+        aim: Aim,
+        barred: HashSet,
+        *,
+        sample: int,
+        seed: int,
+        progress: Progress | None,
+    ) -> Ground:
+        """Encode the pool; what the card wants is seen on the way."""
+        model = aim.pool.model
+        drawing = Smallest(sample, drawn(seed, "card"))
+        nearest = Nearest(1, aim.measured, TASKS[model.task].DEFAULT_MEASURE)
+        encoded = EncodedPool(pool, model, aim.pool.store)
+        encoded.encode(
+            barred, overlap=aim.hashes, see=(drawing.see, nearest.see), progress=progress
+        )
+        return cls(encoded, aim, drawing.rows, nearest.distances[:, 0])
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The even sample of the source, in memory: what the card shows of the pool."""
+    """The even sample of a ground, in memory: what the card shows of the pool."""
 
     encodings: Encodings
     examples: tuple[Example, ...]
@@ -67,14 +93,28 @@ class Sample:
     @classmethod
     def of(cls, ground: Ground, examples: Mapping[int, Example]) -> Sample:
         """Fetch the sample's rows; `examples` holds their texts."""
-        encodings = ground.source.fetch(ground.sample_rows)
+        encodings = ground.pool.fetch(ground.sample_rows)
+        measured = ground.aim.measured
         return cls(
             encodings,
             tuple(examples[int(row)] for row in ground.sample_rows),
-            near(ground.measured, encodings.embeddings, 1)[0],
-            ground.measured,
+            near(measured, encodings.embeddings, 1).means,
+            measured,
         )
 
     def nearest_to_each_target(self, count: int) -> Float[np.ndarray, "targets"]:
         """Each target's distance to the nearest of the first `count`, a random choice."""
-        return near(self.measured, self.encodings.embeddings[:count], 1)[3]
+        return near(self.measured, self.encodings.embeddings[:count], 1).covered
+
+
+def barred_by(pools: Mapping[str, Pool]) -> tuple[HashSet, dict[str, int]]:
+    """Content hashes of examples that may not be chosen, and what of each pool was rejected.
+
+    Reading them takes no model.
+    """
+    barred, rejected = HashSet(), {}
+    for name, pool in pools.items():
+        for shard in pool.shards():
+            barred.add(content_hashes(shard.examples))
+        rejected[name] = len(pool.rejected)
+    return barred, rejected

@@ -38,7 +38,8 @@ def _mapped(pool: EncodedPool, measure: str, path: Path) -> tuple[Arrays, np.nda
     with path.open("wb") as out:
         for shard in pool.shards():
             np.ascontiguousarray(shard.embeddings, dtype=np.float32).tofile(out)
-            slim.append(replace(shard, embeddings=np.empty((len(shard), 0), dtype=np.float32)))
+            none = np.empty((len(shard), 0), dtype=np.float32)
+            slim.append(replace(shard, embeddings=none, predictions=[""] * len(shard)))
             dim = shard.embeddings.shape[1]
     together = Encodings.concatenate(slim)
     embeddings = np.memmap(path, dtype=np.float32, mode="r", shape=(len(together), dim))

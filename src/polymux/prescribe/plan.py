@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from polymux.errors import InputError
+from polymux.errors import InputError, UsageError
 
 
 def read_plan(path: str | Path) -> dict[str, int]:
     """A CSV file `language,count` (a header is allowed) as counts."""
     counts: dict[str, int] = {}
-    with Path(path).open(encoding="utf-8-sig", newline="") as lines:
-        for number, cells in enumerate(csv.reader(lines), 1):
-            if not cells or (number == 1 and cells[-1].strip() == "count"):
-                continue
-            if len(cells) != 2 or not cells[1].strip().isdecimal() or cells[0].strip() in counts:
-                raise InputError(
-                    f"not a line of a plan: {','.join(cells)[:80]}",
-                    "write language,count with a whole number, each language once",
-                    file=str(path),
-                    line=number,
-                )
-            counts[cells[0].strip()] = int(cells[1])
+    for number, cells in enumerate(csv.reader(_text(path).splitlines()), 1):
+        if not cells or (number == 1 and cells[-1].strip() == "count"):
+            continue
+        if len(cells) != 2 or not cells[1].strip().isdecimal() or cells[0].strip() in counts:
+            raise InputError(
+                f"not a line of a plan: {','.join(cells)[:80]}",
+                "write language,count with a whole number, each language once",
+                file=str(path),
+                line=number,
+            )
+        counts[cells[0].strip()] = int(cells[1])
     if sum(counts.values()) == 0:
         raise InputError(
             "the plan asks for no example", "write lines language,count", file=str(path)
         )
     return counts
+
+
+def _text(path: str | Path) -> str:
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        hint = "give --plan a CSV file with lines language,count"
+        raise InputError("there is no such file", hint, file=str(path)) from None
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start} is not UTF-8"
+        raise InputError(where, "save the plan as UTF-8", file=str(path)) from None
 
 
 def counts_of(folder: str | Path) -> dict[str, int]:
@@ -40,11 +51,21 @@ def counts_of(folder: str | Path) -> dict[str, int]:
             "give --like the folder that an earlier select wrote with --language",
             file=str(folder),
         )
-    told = json.loads(manifest.read_text(encoding="utf-8")).get("languages")
-    if not told:
+    try:
+        told = json.loads(manifest.read_text(encoding="utf-8"))["languages"]["chosen"]
+        return {str(name): int(count) for name, count in told.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
-            "that choice was made without languages",
-            "make it again with --language FIELD, folder or file",
+            "it tells no languages of the chosen",
+            "make that choice again with --language FIELD, folder or file",
             file=str(manifest),
+        ) from None
+
+
+def refuse_strangers(quotas: Mapping[str, int], languages: Collection[str]) -> None:
+    """A plan of which the pool knows no language."""
+    if not any(count > 0 and name in languages for name, count in quotas.items()):
+        raise UsageError(
+            f"none of the languages {', '.join(quotas)} is in the pool",
+            f"it has {', '.join(sorted(languages))}",
         )
-    return {name: int(count) for name, count in told["chosen"].items()}

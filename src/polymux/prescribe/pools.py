@@ -13,10 +13,9 @@ from jaxtyping import Bool, Int
 from polymux.encoders import Model, encode, readable
 from polymux.errors import InputError, WorkError
 from polymux.prescribe.hashes import HashSet
+from polymux.progress import Progress
 from polymux.records import Encodings, Example, Pool, content_hashes, shard_fingerprint
 from polymux.store import Store
-
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class _Seen:
     first: int
     fingerprint: str
     kept: Bool[np.ndarray, "n"]
-    languages: tuple[str | None, ...] | None
+    languages: tuple[str | None, ...]
 
 
 @dataclass(slots=True)
@@ -58,6 +57,9 @@ class EncodedPool:
         self.counts = Counts()
         self.languages: Counter[str] = Counter()
         self.fingerprint = ""
+        self.rejected: tuple[InputError, ...] = ()
+        """What was left out of the first, full reading."""
+        self.notes: tuple[str, ...] = ()
         self._shards: list[_Seen] = []
 
     def encode(
@@ -84,16 +86,16 @@ class EncodedPool:
                 counts.overlap += int(overlap.contains(encodings.hashes[kept]).sum())
             counts.truncated += int((encodings.lost[kept] > 0).sum())
             counts.words_lost += int(encodings.lost[kept].sum())
-            languages = None if encodings.languages is None else tuple(encodings.languages)
+            languages = tuple(encodings.languages or [None] * len(encodings))
             self._shards.append(
                 _Seen(shard.first, shard_fingerprint(shard.examples), kept, languages)
             )
-            eligible = encodings.take(kept)
-            if eligible.languages is not None:
-                self.languages.update(language or "" for language in eligible.languages)
+            eligible = replace(encodings, languages=languages).take(kept)
+            self.languages.update(language or "" for language in eligible.languages or ())
             for look in see:
                 look(eligible)
-        self.counts.rejected = len(self.pool.rejected)
+        self.rejected, self.notes = tuple(self.pool.rejected), tuple(self.pool.notes)
+        self.counts.rejected = len(self.rejected)
         self.fingerprint = digest.hexdigest()
         if self.counts.eligible == 0:
             raise InputError(

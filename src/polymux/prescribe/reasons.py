@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,32 +17,45 @@ NAMED = 3
 ROWS_AT_ONCE = 512
 
 
+class Nearness(NamedTuple):
+    """How some examples lie to the target sample."""
+
+    means: Float[np.ndarray, "n"]
+    """Mean distance to the target."""
+    places: Int[np.ndarray, "n named"]
+    """The nearest targets, nearest first."""
+    distances: Float[np.ndarray, "n named"]
+    covered: Float[np.ndarray, "targets"]
+    """Each target's distance to the nearest of these examples."""
+
+
 def significant(value: float, digits: int = 7) -> float:
     """A number short enough to read and exact enough to compare."""
     return float(f"{value:.{digits}g}")
 
 
-def near(
-    target: Target, embeddings: Float[np.ndarray, "n dim"], named: int
-) -> tuple[
-    Float[np.ndarray, "n"],
-    Int[np.ndarray, "n named"],
-    Float[np.ndarray, "n named"],
-    Float[np.ndarray, "targets"],
-]:
-    """Mean distance to the target; the nearest targets and how far; each target's nearest row."""
+def near(target: Target, embeddings: Float[np.ndarray, "n dim"], named: int) -> Nearness:
+    """Nearness of examples to the target sample, a few rows at a time.
+
+    What is named is measured directly: two equal vectors are at distance 0.
+    """
     named = min(named, len(target.vectors))
     means, places, distances = [], [], []
-    best = np.full(len(target.vectors), np.inf)
+    covered = np.full(len(target.vectors), np.inf)
     for start in range(0, len(embeddings), ROWS_AT_ONCE):
-        squares, _ = target.screen(embeddings[start : start + ROWS_AT_ONCE])
+        rows = embeddings[start : start + ROWS_AT_ONCE]
+        squares, _ = target.screen(rows)
         table = target.metric.finish(squares)
         means.append(table.mean(axis=1))
         order = np.argsort(table, axis=1, kind="stable")[:, :named]
         places.append(order)
-        distances.append(np.take_along_axis(table, order, axis=1))
-        best = np.minimum(best, table.min(axis=0))
-    return np.concatenate(means), np.concatenate(places), np.concatenate(distances), best
+        exact = target.pairs(np.repeat(rows, named, axis=0), order.ravel())
+        distances.append(exact.reshape(len(rows), named))
+        np.put_along_axis(table, order, distances[-1], axis=1)
+        covered = np.minimum(covered, table.min(axis=0))
+    return Nearness(
+        np.concatenate(means), np.concatenate(places), np.concatenate(distances), covered
+    )
 
 
 def picks(
@@ -52,21 +66,23 @@ def picks(
     measure: str,
 ) -> tuple[tuple[Pick, ...], Float[np.ndarray, "targets"]]:
     """The chosen with their reasons, and each target's distance to the nearest of them."""
-    means, places, distances, best = near(target, chosen.embeddings, NAMED)
+    lies = near(target, chosen.embeddings, NAMED)
     uncertainty = chosen.of_measure(measure)
-    made = tuple(
+    reasoned = tuple(
         Pick(
             rank=position + 1,
             row=int(row),
             example=examples[int(row)],
             uncertainty=significant(float(uncertainty[position])),
-            distance=significant(float(means[position])),
+            distance=significant(float(lies.means[position])),
             nearest=tuple(
                 Neighbour(target_examples[place].id, significant(float(distance)))
-                for place, distance in zip(places[position], distances[position], strict=True)
+                for place, distance in zip(
+                    lies.places[position], lies.distances[position], strict=True
+                )
             ),
             prediction=json.loads(chosen.predictions[position]),
         )
         for position, row in enumerate(chosen.rows)
     )
-    return made, best
+    return reasoned, lies.covered

@@ -53,9 +53,16 @@ def _markdown(made: Made) -> Iterator[str]:
     yield "| strategy | budget | chosen | mean uncertainty | mean distance | shared | languages |\n"
     yield "|---|--:|--:|--:|--:|--:|---|\n"
     for row in rows(made):
-        languages = ", ".join(f"{k or '?'} {n}" for k, n in (row["languages"] or {}).items())
+        languages = ", ".join(
+            f"{_plain(name)} {count}" for name, count in (row["languages"] or {}).items()
+        )
         yield (
             f"| [{row['strategy']}]({row['strategy']}/{row['budget']}/report.html) "
             f"| {row['budget']} | {row['chosen']} | {row['mean_uncertainty']:.4g} "
             f"| {row['mean_distance']:.4g} | {row['shared_with_first']} | {languages} |\n"
         )
+
+
+def _plain(name: str) -> str:
+    """A language's name as text of a Markdown table, whatever it holds."""
+    return "".join(f"&#{ord(c)};" if c in "|<>&[]`*_\\\n" else c for c in name) or "?"

@@ -70,6 +70,14 @@ def read(
     files = _files(sources, task, on_error, read_file)
     pool = Pool(task, files, skip_bad=on_error == "skip", name=name)
     pool.notes = notes.lines
+    pool.how = {
+        "paths": [os.fspath(path) for path in paths],
+        "language": language,
+        "fields": columns,
+        "format": format,
+        "on_error": on_error,
+        "words": words if isinstance(words, str) else None,
+    }
     return pool
 
 
