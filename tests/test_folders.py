@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from polymux.errors import UsageError
-from polymux.folders import write_texts
+from polymux.folders import claimed, write_texts
 
 
 def lines(*texts: str):
@@ -84,3 +84,23 @@ def test_of_two_writers_at_once_the_first_to_finish_stays(tmp_path: Path) -> Non
         write_texts(out, {"a": slow}, force=False)
     assert (out / "a").read_text() == "first"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_claimed_folder_is_refused_to_a_second_process_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with claimed(out), pytest.raises(UsageError, match="another polymux"), claimed(out):
+        pass
+    with claimed(out):
+        assert not out.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forced_write_of_nested_folders_removes_their_manifests_first(tmp_path: Path) -> None:
+    def files(text: str):
+        return {"a/selection.json": lines(text), "a/x": lines(text), "b/x": lines(text)}
+
+    write_texts(tmp_path / "out", files("old"), force=False)
+    (tmp_path / "out" / "training.json").write_text("of a model")
+    write_texts(tmp_path / "out", files("new"), force=True)
+    assert (tmp_path / "out/a/selection.json").read_text() == "new"
+    assert (tmp_path / "out/training.json").read_text() == "of a model"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,33 @@ def check_free(folder: Path, *, force: bool) -> None:
 
 
 @contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Work for a folder alone: a second process is told at once, not after hours.
+
+    The claim is a lock on a sibling file, which the system frees however the process ends.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    mark = folder.with_name(f".{folder.name}.lock")
+    with mark.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"another polymux is working for {folder}",
+                "wait for it, or give --out another folder",
+            ) from None
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
+
+
+@contextmanager
 def written(folder: Path, *, force: bool) -> Iterator[Path]:
     """A temporary sibling to fill; it takes the folder's place when the block ends well.
 
@@ -52,9 +80,10 @@ def written(folder: Path, *, force: bool) -> Iterator[Path]:
         check_free(folder, force=force)
         if folder.is_dir() and any(folder.iterdir()):
             # What polymux did not write stays; no manifest stands beside files it does not tell of.
-            for name in MANIFESTS:
-                (folder / name).unlink(missing_ok=True)
-            for path in _manifest_last(draft):
+            paths = _manifest_last(draft)
+            for path in (path for path in paths if path.name in MANIFESTS):
+                (folder / path.relative_to(draft)).unlink(missing_ok=True)
+            for path in paths:
                 place = folder / path.relative_to(draft)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(place)

@@ -162,7 +162,7 @@ def select(
     """
     refuse_leftovers(context.args)
     from polymux.encoders import Model
-    from polymux.folders import check_free
+    from polymux.folders import check_free, claimed
     from polymux.prescribe import PRESETS, select_many
     from polymux.readers import read
 
@@ -198,7 +198,7 @@ def select(
         offline=offline,
         backend=backend,
     )
-    with progress() as show:
+    with claimed(out), progress() as show:
         made = select_many(
             loaded,
             source_pool,
@@ -223,7 +223,7 @@ def select(
             spool=out.absolute().parent,
             progress=show,
         )
-    _write(made, out, force=force)
+        _write(made, out, force=force)
     _print(made, out, json=json)
 
 
