@@ -95,6 +95,14 @@ def test_card_table_and_results_are_on_disk(made: DemoResult) -> None:
     assert results["slots"]["untouched"] == made.outcomes["slots"].untouched
 
 
+def test_the_parts_count_what_is_there(made: DemoResult) -> None:
+    assert made.parts.splitlines() == [
+        "labelled: 60 utterances in English",
+        "source pool: 60 utterances in 2 languages (hi 30, th 30)",
+        "target: Urdu, 15 unlabelled utterances each, 15 others to score",
+    ]
+
+
 def test_progress_names_every_stage_of_both_tasks(made: DemoResult, told: list[str]) -> None:
     stages = list(dict.fromkeys(told))
     assert stages[0] == "pre-train a small encoder"

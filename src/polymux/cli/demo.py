@@ -31,8 +31,7 @@ def demo_command(
 
     with progress() as show:
         made = demo(out, seed, show)
-    counts = ", ".join(f"{code} {count}" for code, count in made.utterances.items())
-    print(f"utterances: {counts}\n")
+    print(made.parts)
     print(made.table)
     print("the same by hand:")
     for command in made.commands:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from polymux import __version__
 from polymux.demo.corpus import Plan, write_corpus
 from polymux.demo.encoder import Shape, make_encoder
 from polymux.demo.job import TASKS, Outcome, Settings, Training, run
-from polymux.demo.table import commands, markdown
+from polymux.demo.table import commands, markdown, parts
 from polymux.folders import check_free
 from polymux.readers import read
 
@@ -39,6 +40,8 @@ class DemoResult:
     """By task: slots, intents."""
     table: str
     """Scores on the target languages, as Markdown."""
+    parts: str
+    """Who plays what."""
     commands: tuple[str, ...]
     """The first task again, by hand."""
     card: Path
@@ -65,20 +68,22 @@ def demo(
     _clear(place)
     _write(place / SETTINGS, {"polymux": __version__, "seed": seed, **asdict(asked)})
     counts = write_corpus(place / "data", asked.plan, seed=seed)
-    make_encoder(
-        _unlabelled(place / "data"),
-        place / "encoder",
-        asked.shape,
-        seed=seed,
-        progress=lambda _, done, total: tell("pre-train a small encoder", done, total),
-    )
-    outcomes = {name: run(name, place, asked, seed=seed, progress=tell) for name in asked.tasks}
+    with _one_thread():
+        make_encoder(
+            _unlabelled(place / "data"),
+            place / "encoder",
+            asked.shape,
+            seed=seed,
+            progress=lambda _, done, total: tell("pre-train a small encoder", done, total),
+        )
+        outcomes = {name: run(name, place, asked, seed=seed, progress=tell) for name in asked.tasks}
     chosen = place / asked.tasks[0] / "chosen" / asked.strategies[0] / str(asked.budget)
     made = DemoResult(
         out=place,
         utterances=counts,
         outcomes=outcomes,
         table=markdown(outcomes, asked),
+        parts=parts(asked.plan, counts),
         commands=commands(place, asked.tasks[0], asked, seed=seed),
         card=chosen / "report.html",
     )
@@ -100,6 +105,22 @@ def _unlabelled(data: Path) -> list[str]:
         if len(example.text.split()) < len(words) // 2:
             texts.append(example.text)
     return texts
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Models this small gain next to nothing by a second thread, and wait long on a busy machine.
+
+    One thread also adds up in the same order everywhere.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _clear(place: Path) -> None:

@@ -27,7 +27,7 @@ class Shape:
     hidden: int = 128
     layers: int = 4
     heads: int = 4
-    updates: int = 1200
+    updates: int = 800
     batch_size: int = 64
 
 

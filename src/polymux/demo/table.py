@@ -7,7 +7,9 @@ from pathlib import Path
 from shlex import join
 from statistics import fmean, stdev
 
+from polymux.demo.corpus import Plan
 from polymux.demo.job import FIELDS, TASKS, Outcome, Settings
+from polymux.demo.utterances import language
 
 UNTOUCHED = "untouched"
 
@@ -22,6 +24,19 @@ def rows(outcome: Outcome) -> Iterator[tuple[str, dict[str, list[float]]]]:
         by_language = {c: [100 * scores[c] for scores in trained] for c in outcome.untouched}
         mean = [100 * fmean(scores.values()) for scores in trained]
         yield strategy, {**by_language, "mean": mean}
+
+
+def parts(plan: Plan, counts: Mapping[str, int]) -> str:
+    """Who plays what: the labelled language, the source pool, the targets."""
+    pool = ", ".join(f"{code} {counts[code]}" for code in plan.pool)
+    targets = " and ".join(language(code).name for code in plan.targets)
+    return (
+        f"labelled: {counts[plan.start]} utterances in {language(plan.start).name}\n"
+        f"source pool: {sum(counts[code] for code in plan.pool)} utterances in {len(plan.pool)} "
+        f"languages ({pool})\n"
+        f"target: {targets}, {plan.sample} unlabelled utterances each, "
+        f"{plan.test} others to score\n"
+    )
 
 
 def markdown(outcomes: Mapping[str, Outcome], settings: Settings) -> str:
