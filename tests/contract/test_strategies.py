@@ -12,6 +12,7 @@ from tests.selection.worlds import REFERENCES, World, world
 
 from polymux.records import Encodings
 from polymux.selection import STRATEGIES, Strategy, choose
+from polymux.selection.knn_uncertainty import begin_nearest
 
 STREAMING = {name: rule for name, rule in STRATEGIES.items() if isinstance(rule, Strategy)}
 
@@ -42,6 +43,43 @@ def answer(
 def test_equals_the_slow_obvious_reference(name: str, size: int, budget: int, ties: bool) -> None:
     w = world(size, seed=size + budget, ties=ties)
     assert answer(name, w, budget) == REFERENCES[name](w, w.ask(budget))
+
+
+@pytest.mark.parametrize("first", [1, 3, 50, 10**10])
+@pytest.mark.parametrize("targets", [1, 2])
+def test_k_follows_its_doublings_up_to_the_budget_and_the_pool(first: int, targets: int) -> None:
+    w = world(90, targets=targets, seed=targets)
+    for budget in (1, 17, 33, 70):
+        expected = REFERENCES["knn-uncertainty"](w, w.ask(budget, k=first))
+        assert answer("knn-uncertainty", w, budget, k=first) == expected
+
+
+@pytest.mark.parametrize("budget", [1025, 1500])
+def test_one_target_needs_no_more_neighbours_than_the_budget(budget: int) -> None:
+    w = world(3000, targets=1)
+    for size in (None, 10**6):
+        assert begin_nearest(w.ask(budget), size).k == budget
+        assert begin_nearest(w.ask(budget, more_than_budget=True), size).k == budget + 1
+        assert begin_nearest(w.ask(budget, candidates=2.0), size).k == 2 * budget
+        assert STREAMING["round-robin"].begin(w.ask(budget, k=9999), size).k == budget
+
+
+@pytest.mark.parametrize("name", STREAMING)
+def test_a_longer_ranking_begins_with_the_shorter_one(name: str) -> None:
+    w = world(300, targets=2, seed=3)
+    encodings = w.encodings()
+    rankings = []
+    for depth in (20, 33, 80, 200, 300):
+        ask, size, choice = w.ask(20, depth=depth, quotas={"aa": 1}), 1, None
+        while choice is None:
+            seen = STREAMING[name].begin(ask, size)
+            seen.see(encodings)
+            choice = STREAMING[name].decide(seen, ask, encodings.take)
+            size *= 4
+        rankings.append(choice.rows.tolist())
+    if name not in ("uncertainty-knn", "plan", "same-distribution"):
+        assert all(rankings[-1][: len(shorter)] == shorter for shorter in rankings)
+    assert all(len(set(ranking)) == len(ranking) for ranking in rankings)
 
 
 @pytest.mark.parametrize("name", STREAMING)

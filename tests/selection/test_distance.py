@@ -20,6 +20,7 @@ def test_all_pairs_and_means_equal_scipy(distance: str, of_scipy: str) -> None:
     np.testing.assert_allclose(target.nearest_distance(x), table.min(axis=1), rtol=1e-12)
     at, to = np.divmod(np.arange(30 * 8), 8)
     np.testing.assert_allclose(target.pairs(x[at], to), table.ravel(), rtol=1e-12)
+    assert (target.pairs(x, to, at) == target.all(x).ravel()).all()
 
 
 @pytest.mark.parametrize("distance", METRICS)
@@ -58,3 +59,29 @@ def test_d11_near_duplicates_far_from_the_origin_keep_their_order() -> None:
     target = Target.of(centre[None].astype(np.float32))
     true = np.linalg.norm(x.astype(np.float64) - centre.astype(np.float32), axis=1)
     assert (np.argsort(target.mean(x), kind="stable") == np.argsort(true, kind="stable")).all()
+
+
+@pytest.mark.parametrize("distance", METRICS)
+def test_more_rows_and_targets_than_a_tile_are_bounded_and_measured_alike(distance: str) -> None:
+    rng = np.random.default_rng(5)
+    x, t = rng.normal(size=(1100, 3)), rng.normal(size=(1050, 3))
+    target = Target.of(t.astype(np.float32), distance)
+    exact = target.all(x.astype(np.float32))
+    seen = np.zeros(exact.shape, dtype=int)
+    for rows, targets, lowest, highest in target.bounds(x.astype(np.float32), 700):
+        seen[rows, targets] += 1
+        assert (lowest <= exact[rows, targets]).all()
+        assert (exact[rows, targets] <= highest).all()
+    assert (seen == 1).all()
+    assert (target.mean(x.astype(np.float32)) == (exact * (1 / 1050)).sum(axis=1)).all()
+
+
+@pytest.mark.parametrize("distance", METRICS)
+def test_nearer_agrees_with_the_direct_distance_at_the_very_edge(distance: str) -> None:
+    rng = np.random.default_rng(6)
+    x, t = rng.normal(size=(60, 8)).astype(np.float32), rng.normal(size=(40, 8))
+    target = Target.of(t.astype(np.float32), distance)
+    exact = target.all(x)
+    for least in np.quantile(exact, [0.0, 0.3, 0.9], method="nearest"):
+        assert (target.nearer(x, least) == (exact < least)).all()
+        assert (target.nearer(x, np.nextafter(least, 9)) == (exact <= least)).all()

@@ -57,10 +57,43 @@ def test_d12_a_large_group_of_the_target_drowns_a_small_one_only_without_macro()
     ).astype(np.float32)
     x = np.array([[0.0, 0.0], [5.0, 0.0], [9.0, 0.0]], dtype=np.float32)
     weights = macro_weights(Target.of(target), (None,) * 63, seed=1)
-    # Seven clusters: the three far ones are one of them.
-    assert weights[60:].sum() == pytest.approx(1 / 7)
-    plain = select_encoded(x, np.zeros(3), target, budget=1, strategy="average-dist")
-    assert plain.tolist() == [0]
+    # Seven clusters, none of them of both groups: the three far ones are one or more of them.
+    assert weights[60:].sum() >= 1 / 7 - 1e-12
+    assert weights.sum() == pytest.approx(1)
+    options = {"budget": 1, "strategy": "average-dist"}
+    u = np.zeros(3)
+    names = ["big"] * 60 + ["small"] * 3
+    macro = {"average": "macro", "target_languages": names}
+    assert select_encoded(x, u, target, **options).tolist() == [0]
+    # The big group at (-3, -3), the small one at (10, 0), each with half the weight:
+    # (4.2 + 10) / 2 is more than (13.4 + 0.2) / 2.
+    target[:60] -= 3
+    x = np.array([[0.0, 0.0], [10.0, 0.2]], dtype=np.float32)
+    assert select_encoded(x, u[:2], target, **options).tolist() == [0]
+    assert select_encoded(x, u[:2], target, **options, **macro).tolist() == [1]
+
+
+def test_the_order_of_the_target_decides_nothing() -> None:
+    w = world(200, targets=40, seed=12)
+    for strategy in ("average-dist", "knn-uncertainty", "round-robin", "uncertainty-knn"):
+        options = {"budget": 20, "strategy": strategy, "average": "macro"}
+        there = select_encoded(w.embeddings, w.uncertainty, w.target[::-1], **options)
+        assert select_encoded(*arrays(w), **options).tolist() == there.tolist()
+
+
+def test_macro_works_with_a_seed_below_zero_and_another_seed_may_cut_other_clusters() -> None:
+    target = Target.of(world(1, targets=60, seed=3).target)
+    cuts = {tuple(macro_weights(target, (None,) * 60, seed)) for seed in range(-3, 3)}
+    assert len(cuts) > 1
+
+
+@pytest.mark.parametrize("distinct", [1, 2, 5])
+def test_macro_cuts_a_target_of_equal_vectors_into_no_more_clusters_than_it_has(
+    distinct: int,
+) -> None:
+    vectors = np.arange(distinct, dtype=np.float32).repeat(20)[:, None]
+    weights = macro_weights(Target.of(vectors), (None,) * len(vectors), seed=0)
+    assert weights.tolist() == pytest.approx([1 / len(vectors)] * len(vectors))
 
 
 def test_ratio_decides_how_many_uncertain_ones_uncertainty_knn_looks_at() -> None:
@@ -111,6 +144,14 @@ def test_a_plan_gives_its_counts_and_others_fill_what_a_language_lacks() -> None
         {"budget": 5, "k": 0},
         {"budget": 5, "ratio": 0.5},
         {"budget": 5, "candidates": 0.1},
+        {"budget": 5, "ratio": float("nan")},
+        {"budget": 5, "ratio": float("inf")},
+        {"budget": 5, "candidates": float("nan")},
+        {"budget": 5, "candidates": float("inf")},
+        {"budget": 5, "candidates": 1e308},
+        {"budget": 5, "near_duplicates": float("nan")},
+        {"budget": 5, "near_duplicates": float("inf")},
+        {"budget": 5, "near_duplicates": -1.0},
         {"budget": 5, "distance": "manhattan"},
         {"budget": 5, "average": "median"},
         {"budget": 5, "strategy": "magic"},

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from tests.selection.worlds import World, world
 
 from polymux.selection import Nearest, Smallest, Target, drawn
+from polymux.selection.average_dist import mean_distance
 from polymux.selection.uncertainty import least_sure
 
 
@@ -75,3 +79,64 @@ def test_what_is_held_is_bounded_by_k_and_targets_not_by_the_pool(pool: int) -> 
         smallest.see(w.encodings().take(rows))
     assert nearest.rows.shape == (6, 8)
     assert smallest.rows.shape == (20,)
+
+
+def peak_mb(work: Callable[[], object]) -> float:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_neighbour_lists_take_little_beside_themselves() -> None:
+    # The lists take 2 MB; gathering all pairs that may enter would take 200 MB.
+    w = world(2048, targets=100, dim=128)
+    seen = Nearest(512, Target.of(w.target), "u")
+    encodings = w.encodings()
+    assert peak_mb(lambda: seen.see(encodings)) < 40
+
+
+def test_a_shard_against_a_large_target_takes_a_tile_at_a_time() -> None:
+    # Shard x targets is 96 MB in float64, a tile 8 MB.
+    w = world(3072, targets=4096, dim=4)
+    encodings, target = w.encodings(), Target.of(w.target)
+    nearest = Nearest(1, target, "u")
+    mean = Smallest(3, mean_distance(target, target.equal_weights()))
+    assert peak_mb(lambda: nearest.see(encodings)) < 70
+    assert peak_mb(lambda: mean.see(encodings)) < 70
+
+
+def test_lists_are_made_no_longer_than_the_pool_is() -> None:
+    w = world(5000, targets=2, dim=2)
+    seen = Nearest(10**10, Target.of(w.target), "u")
+    for rows in np.array_split(np.arange(5000), 3):
+        seen.see(w.encodings().take(rows))
+    assert seen.rows.shape == (2, 5000)
+    assert seen.is_everything
+    table = np.linalg.norm(w.embeddings[:, None].astype(float) - w.target[None], axis=2)
+    assert (seen.rows == np.argsort(table, axis=0, kind="stable").T).all()
+
+
+def test_long_lists_grow_by_merging_too() -> None:
+    w = world(6000, targets=2, dim=2)
+    whole, left, right = (Nearest(5500, Target.of(w.target), "u") for _ in range(3))
+    whole.see(w.encodings())
+    left.see(w.encodings().take(np.arange(2000)))
+    right.see(w.encodings().take(np.arange(2000, 6000)))
+    left.merge(right)
+    assert (left.rows == whole.rows).all()
+    assert left.rows.shape == (2, 5500)
+
+
+def test_per_language_equals_sorting_each_language_alone() -> None:
+    w = world(300, seed=5, ties=True)
+    seen = Smallest(7, least_sure("u"), per_language=True)
+    for rows in np.array_split(np.random.default_rng(0).permutation(300), 8):
+        seen.see(w.encodings().take(rows))
+    for name in set(w.languages):
+        among = [i for i in range(300) if w.languages[i] == name]
+        among.sort(key=lambda i: (-w.uncertainty[i], *w.hashes[i].tolist()))
+        got = [row for row, of in zip(seen.rows, seen.languages, strict=True) if of == name]
+        assert got == among[:7]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -10,11 +11,13 @@ import numpy as np
 from jaxtyping import Float, Int, UInt64
 
 from polymux.errors import UsageError
-from polymux.records import SHARD_SIZE, Encodings, Hashes
+from polymux.records import SHARD_SIZE, Encodings
+from polymux.selection.arrays import finite, given_hashes, one_each, row_hashes, vector_hashes
 from polymux.selection.ask import Arrays, Ask, Choice, Fetch, OwnStrategy, Strategy
 from polymux.selection.average_dist import AVERAGE_DIST, AVERAGES
 from polymux.selection.distance import METRICS, Target
 from polymux.selection.knn_uncertainty import KNN_UNCERTAINTY
+from polymux.selection.near_duplicates import apart
 from polymux.selection.quota import EGALITARIAN, GOLD, PLAN, RANDOM, SAME_DISTRIBUTION, drawn
 from polymux.selection.round_robin import ROUND_ROBIN
 from polymux.selection.summaries import Nearest, Smallest
@@ -54,6 +57,9 @@ STRATEGIES: dict[str, Strategy | OwnStrategy] = {
     "plan": PLAN,
 }
 
+# No pool is as large as this many budgets.
+MOST_BUDGETS = 1e12
+
 Shards = Callable[[], Iterable[Encodings]]
 
 
@@ -91,6 +97,8 @@ def choose(
     rows. With `near_duplicates` an example nearer than that to one ranked before it is passed over,
     and the ranking goes on.
     """
+    for _, ask in asked.values():
+        check(ask, near_duplicates)
     answers: dict[tuple[str, int], Choice] = {}
     pending = dict(asked)
     sizes: dict[str, int | None] = dict.fromkeys(asked)
@@ -111,7 +119,7 @@ def choose(
                 question = replace(ask, budget=budget, depth=deeper * budget)
                 choice = rule.decide(seen, question, fetch)
                 if choice is not None and near_duplicates is not None:
-                    choice = _apart(choice, near_duplicates, question, fetch)
+                    choice = apart(choice, near_duplicates, question, fetch)
                 if choice is not None:
                     found[name, budget] = choice
             if len(found) == len(budgets):
@@ -124,16 +132,28 @@ def choose(
     return answers
 
 
-def check(ask: Ask) -> None:
+def check(ask: Ask, near_duplicates: float | None = None) -> None:
     """Refuse options that no strategy can follow."""
+    candidates = 1.0 if ask.candidates is None else ask.candidates
+    least = 0.0 if near_duplicates is None else near_duplicates
+    # Written so that nan, of which every comparison is false, is refused too.
     wrong = [
         (ask.budget < 1, f"the budget is {ask.budget}", "ask for at least one example"),
         (ask.k < 1, f"--k {ask.k}", "the first k is a whole number from 1"),
-        (ask.ratio < 1, f"--ratio {ask.ratio}", "looking at less than the budget: give 1 or more"),
         (
-            ask.candidates is not None and ask.candidates < 1,
-            f"--candidates {ask.candidates}",
-            "fewer candidates than the budget: give 1 or more",
+            not 1 <= ask.ratio <= MOST_BUDGETS,
+            f"--ratio {ask.ratio}",
+            f"budgets that are looked at: from 1 to {MOST_BUDGETS:g}",
+        ),
+        (
+            not 1 <= candidates <= MOST_BUDGETS,
+            f"--candidates {candidates}",
+            f"budgets that the candidates reach: from 1 to {MOST_BUDGETS:g}",
+        ),
+        (
+            not 0 <= least < math.inf,
+            f"--near-duplicates {least}",
+            "a distance from 0, below which two examples count as the same",
         ),
         (
             ask.distance not in METRICS,
@@ -149,27 +169,6 @@ def check(ask: Ask) -> None:
     for is_wrong, what, hint in wrong:
         if is_wrong:
             raise UsageError(what, hint)
-
-
-def _apart(choice: Choice, least: float, ask: Ask, fetch: Fetch) -> Choice | None:
-    """The ranking without what is nearer than `least` to something ranked before it.
-
-    None when the budget is not reached although a longer ranking might reach it.
-    """
-    metric = METRICS[ask.distance]
-    vectors = metric.prepare(fetch(choice.rows).embeddings)
-    kept: list[int] = []
-    for position in range(len(vectors)):
-        difference = vectors[kept] - vectors[position]
-        distances = metric.finish(np.square(difference).sum(axis=-1))
-        if not (distances < least).any():
-            kept.append(position)
-        if len(kept) == ask.budget:
-            break
-    if len(kept) < ask.budget and len(choice.rows) == ask.depth:
-        return None
-    passed_over = kept[-1] + 1 - len(kept) if kept else 0
-    return Choice(choice.rows[kept], {**choice.facts, "near_duplicates": passed_over})
 
 
 def choose_own(
@@ -204,6 +203,7 @@ def select_encoded(
     budget: int,
     strategy: str = "knn-uncertainty",
     languages: Sequence[str | None] | None = None,
+    target_languages: Sequence[str | None] | None = None,
     keys: UInt64[np.ndarray, "pool 2"] | None = None,
     seed: int = 0,
     quotas: Mapping[str, int] | None = None,
@@ -217,45 +217,24 @@ def select_encoded(
     """Arrays in, row numbers out, best first: the strategies of DeMuX section 3 without a model.
 
     Uncertainty: higher = less sure. `keys` are content hashes, which decide ties and random draws;
-    without them the row number does. Raises UsageError for an unknown name or an option without
+    without them the row number does. `target_languages` serve `average="macro"`. Raises UsageError
+    for arrays that do not fit together or are not finite, for an unknown name or an option without
     sense, and when the strategy needs languages that were not given.
     """
-    rows = np.arange(len(source_embeddings), dtype=np.int64)
-    hashes = _row_hashes(rows) if keys is None else keys
-    named = tuple(languages) if languages is not None else None
-    rule = find_strategy(strategy)
-    size = min(budget, len(rows))
-    target_hashes = _row_hashes(np.arange(len(target_embeddings)))
-    if not isinstance(rule, Strategy):
-        unnamed: tuple[None, ...] = (None,) * len(rows)
-        source = Arrays(source_embeddings, source_uncertainty, named or unnamed, hashes)
-        target = Arrays(
-            target_embeddings,
-            np.full(len(target_embeddings), np.nan),
-            (None,) * len(target_embeddings),
-            target_hashes,
-        )
-        return choose_own(rule, strategy, size, seed, source, target)
-    refuse_missing(strategy, rule, {"languages": named is not None, "quotas": quotas is not None})
-    encodings = Encodings(
-        rows=rows,
-        hashes=hashes,
-        embeddings=np.asarray(source_embeddings),
-        uncertainty={"given": np.asarray(source_uncertainty)},
-        lengths=np.zeros(len(rows), dtype=np.int64),
-        lost=np.zeros(len(rows), dtype=np.int64),
-        predictions=[""] * len(rows),
-        languages=named,
-    )
-
-    def shards() -> Iterator[Encodings]:
-        for start in range(0, len(rows), SHARD_SIZE):
-            yield encodings.take(rows[start : start + SHARD_SIZE])
-
+    embeddings = finite("source_embeddings", source_embeddings, (None, None))
+    count, dim = embeddings.shape
+    uncertainty = finite("source_uncertainty", source_uncertainty, (count,))
+    aim = finite("target_embeddings", target_embeddings, (None, dim))
+    named = one_each("languages", languages, count)
+    rows = np.arange(count, dtype=np.int64)
+    hashes = row_hashes(rows) if keys is None else given_hashes(keys, count)
+    no_language: tuple[str | None, ...] = (None,)
+    size = min(budget, count)
     ask = Ask(
-        target=np.asarray(target_embeddings),
-        target_hashes=target_hashes,
-        target_languages=(None,) * len(target_embeddings),
+        target=aim,
+        target_hashes=vector_hashes(aim),
+        target_languages=one_each("target_languages", target_languages, len(aim))
+        or no_language * len(aim),
         budget=size,
         depth=size,
         seed=seed,
@@ -267,15 +246,33 @@ def select_encoded(
         ratio=ratio,
         quotas=quotas,
     )
-    check(ask)
+    check(ask, near_duplicates)
+    rule = find_strategy(strategy)
+    if not isinstance(rule, Strategy):
+        source = Arrays(embeddings, uncertainty, named or no_language * count, hashes)
+        unsure = np.full(len(aim), np.nan)
+        target = Arrays(aim, unsure, ask.target_languages, ask.target_hashes)
+        return choose_own(rule, strategy, size, seed, source, target)
+    refuse_missing(strategy, rule, {"languages": named is not None, "quotas": quotas is not None})
+    encodings = Encodings(
+        rows=rows,
+        hashes=hashes,
+        embeddings=embeddings,
+        uncertainty={"given": uncertainty},
+        lengths=np.zeros(count, dtype=np.int64),
+        lost=np.zeros(count, dtype=np.int64),
+        predictions=[""] * count,
+        languages=named,
+    )
+
+    def shards() -> Iterator[Encodings]:
+        for start in range(0, count, SHARD_SIZE):
+            yield encodings.take(rows[start : start + SHARD_SIZE])
+
     found = choose(
         {strategy: (rule, ask)}, [size], shards, encodings.take, near_duplicates=near_duplicates
     )
     return found[strategy, size].rows
-
-
-def _row_hashes(rows: Int[np.ndarray, "n"]) -> Hashes:
-    return np.stack([rows, np.zeros_like(rows)], axis=1).astype(np.uint64)
 
 
 WHERE_TO_GIVE = {

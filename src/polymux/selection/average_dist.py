@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 from polymux.records import Encodings
 from polymux.selection.ask import Ask, Choice, Fetch, Strategy
 from polymux.selection.distance import Target
+from polymux.selection.draws import draw_of_name
 from polymux.selection.summaries import Key, Smallest
 
 # Over the target's examples, or over its languages (else clusters) first.
@@ -22,11 +24,10 @@ def mean_distance(target: Target, weights: Float[np.ndarray, "targets"]) -> Key:
     def key(
         encodings: Encodings, n: int, cut: float
     ) -> tuple[Int[np.ndarray, "m"], Float[np.ndarray, "m"]]:
-        if len(encodings) == 0:
-            return np.empty(0, dtype=np.int64), np.empty(0)
-        squares, slack = target.screen(encodings.embeddings)
-        lowest = (target.metric.finish(np.maximum(squares - slack, 0.0)) * weights).sum(axis=1)
-        highest = (target.metric.finish(squares + slack) * weights).sum(axis=1)
+        lowest, highest = np.zeros(len(encodings)), np.zeros(len(encodings))
+        for rows, targets, low, high in target.bounds(encodings.embeddings):
+            lowest[rows] += low @ weights[targets]
+            highest[rows] += high @ weights[targets]
         bound = cut
         if len(encodings) > n:
             bound = min(bound, float(np.partition(highest, n - 1)[n - 1]))
@@ -42,23 +43,35 @@ def macro_weights(
 ) -> Float[np.ndarray, "targets"]:
     """Weights under which every language of the target counts the same, or every cluster of it.
 
-    Without languages the target is cut into about sqrt(targets) clusters by k-means.
+    Without languages the target is cut into about sqrt(targets) clusters by k-means, which starts
+    from vectors by their place: the caller gives the target in an order of its own.
     """
     groups = np.array([language or "" for language in languages], dtype=object)
     if not groups.any():
-        from scipy.cluster.vq import kmeans2
-
-        count = max(1, math.isqrt(len(target.vectors)))
-        _, groups = kmeans2(target.vectors, count, minit="++", rng=np.random.default_rng(seed))
+        groups = _clusters(target.metric.prepare(target.vectors), seed)
     _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     weights: Float[np.ndarray, "targets"] = 1.0 / (len(sizes) * sizes[member])
     return weights
 
 
+def _clusters(vectors: Float[np.ndarray, "targets dim"], seed: int) -> Int[np.ndarray, "targets"]:
+    from scipy.cluster.vq import kmeans2
+
+    rng = np.random.default_rng(draw_of_name(seed, "macro", "clusters"))
+    count = min(math.isqrt(len(vectors)), len(np.unique(vectors, axis=0)))
+    with warnings.catch_warnings(category=UserWarning, action="ignore"):
+        # It warns of a cluster that came out empty, which only means one less of them.
+        found: Int[np.ndarray, "targets"] = kmeans2(vectors, count, minit="++", rng=rng)[1]
+    return found
+
+
 def _begin(ask: Ask, size: int | None) -> Smallest:
-    target = Target.of(ask.target, ask.distance)
+    # In the order of content, so that the target's file order decides nothing.
+    order = np.lexsort((ask.target_hashes[:, 1], ask.target_hashes[:, 0]))
+    target = Target.of(ask.target[order], ask.distance)
+    languages = tuple(ask.target_languages[i] for i in order)
     weights = (
-        macro_weights(target, ask.target_languages, ask.seed)
+        macro_weights(target, languages, ask.seed)
         if ask.average == "macro"
         else target.equal_weights()
     )

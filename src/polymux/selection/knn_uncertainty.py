@@ -16,16 +16,26 @@ from polymux.selection.summaries import Nearest
 FIRST_LOOK = 4
 
 
+def _reach(ask: Ask) -> int:
+    """How many candidates are enough; one target alone gives them with as many neighbours."""
+    return math.ceil((ask.candidates or 1.0) * ask.budget) + ask.more_than_budget
+
+
 def begin_nearest(ask: Ask, size: int | None) -> Nearest:
     """Neighbour lists long enough, most likely, that their union reaches the budget.
 
-    Their length is the first k times a power of two, so that every doubling of k can be read off.
+    Their length is the first k times a power of two, so that every doubling of k can be read off,
+    and never more than can be of use.
     """
-    need = math.ceil((ask.candidates or 1.0) * ask.depth) + 1
-    wanted = size or FIRST_LOOK * math.ceil(need / len(ask.target))
-    # Even a single target reaches the budget with as many neighbours.
-    doublings = math.ceil(math.log2(max(1.0, min(wanted, need) / ask.k)))
-    return Nearest(ask.k << doublings, Target.of(ask.target, ask.distance), ask.measure)
+    useful = max(ask.k, _reach(ask))
+    if ask.depth > ask.budget:
+        # The doubling that fills a longer ranking may overshoot it.
+        useful = max(useful, 2 * ask.depth)
+    wanted = size or FIRST_LOOK * math.ceil(_reach(ask) / len(ask.target))
+    k = ask.k
+    while k < min(wanted, useful):
+        k *= 2
+    return Nearest(min(k, useful), Target.of(ask.target, ask.distance), ask.measure)
 
 
 def _union(seen: Nearest, k: int) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"], Hashes]:
@@ -39,28 +49,25 @@ def _candidate_count(seen: Nearest, k: int) -> int:
     return len(_union(seen, k)[0])
 
 
-def _enough(count: int, ask: Ask) -> bool:
-    need = math.ceil((ask.candidates or 1.0) * ask.budget)
-    return count > need if ask.more_than_budget else count >= need
-
-
 def _find_k(seen: Nearest, ask: Ask) -> int | None:
     """The first k, doubled while the union is short of the budget; None if the lists are too short.
 
-    With `candidates` it is the smallest k that reaches them instead.
+    No k is larger than one target alone needs, or than the pool. With `candidates` it is the
+    smallest k that reaches them instead.
     """
-    longest = min(seen.k, seen.seen)
-    k = min(ask.k, longest)
-    while not _enough(_candidate_count(seen, k), ask):
-        if k == longest:
-            return k if seen.is_everything else None
-        k = min(2 * k, longest)
+    reach = _reach(ask)
+    k, most = ask.k, min(max(ask.k, reach), seen.seen)
+    while k < most and _candidate_count(seen, k) < reach:
+        k = min(2 * k, most)
+        if k > seen.k:
+            return None
+    k = min(k, seen.seen)
     if ask.candidates is None:
         return k
     low, high = 1, k
     while low < high:
         middle = (low + high) // 2
-        if _enough(_candidate_count(seen, middle), ask):
+        if _candidate_count(seen, middle) >= reach:
             high = middle
         else:
             low = middle + 1
@@ -70,8 +77,8 @@ def _find_k(seen: Nearest, ask: Ask) -> int | None:
 def knn_uncertainty(seen: Nearest, ask: Ask, fetch: Fetch) -> Choice | None:
     """C = union over t of the k nearest source examples of t; the B least sure of C.
 
-    k starts at `ask.k` and doubles while |C| < B. A ranking longer than C goes on with what the
-    next doublings add, each by uncertainty.
+    k starts at `ask.k` and doubles while |C| < B, up to B. A ranking longer than C goes on with
+    what the next doublings add, each by uncertainty.
     """
     k = _find_k(seen, ask)
     if k is None:
@@ -86,14 +93,14 @@ def knn_uncertainty(seen: Nearest, ask: Ask, fetch: Fetch) -> Choice | None:
     }
     if len(ordered) > ask.budget:
         facts["gap_at_the_cut"] = float(ordered[ask.budget - 1] - ordered[ask.budget])
-    while len(ranking) < ask.depth and k < min(seen.k, seen.seen):
-        k = min(2 * k, seen.k)
+    while len(ranking) < ask.depth and k < seen.seen:
+        k *= 2
+        if k > seen.k and not seen.is_everything:
+            return None
         rows, uncertainty, hashes = _union(seen, k)
         new: Bool[np.ndarray, "c"] = ~np.isin(rows, ranking)
         order = _least_sure_first(uncertainty[new], hashes[new])
         ranking = np.concatenate([ranking, rows[new][order]])
-    if len(ranking) < ask.depth and not seen.is_everything:
-        return None
     return Choice(ranking[: ask.depth], facts)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from polymux.selection.ask import Ask, Choice, Fetch, Strategy
@@ -43,7 +45,7 @@ def round_robin(seen: Nearest, ask: Ask, fetch: Fetch) -> Choice | None:
 
 ROUND_ROBIN = Strategy(
     "each target example in turn takes its nearest unused source example",
-    begin_nearest,
+    lambda ask, size: begin_nearest(replace(ask, k=1, candidates=None), size),
     round_robin,
     is_prefix_consistent=True,
 )

@@ -7,13 +7,16 @@ the same. What they hold is bounded by budget, targets and k, never by the pool.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from polymux.records import Encodings, Hashes
-from polymux.selection.distance import Target
+from polymux.records import SHARD_SIZE, Encodings, Hashes
+from polymux.selection.distance import TILE, Target
+
+# Neighbours sorted at once, old and new: longer lists are kept for fewer targets at a time.
+SORTED_AT_ONCE = 2**18
 
 # Given a shard, how many may stay and the key above which nothing is kept: the positions that may
 # stay, and their keys.
@@ -33,7 +36,14 @@ class Smallest:
         self.keys: Float[np.ndarray, "m"] = np.empty(0)
         self.hashes: Hashes = np.empty((0, 2), dtype=np.uint64)
         self.rows: Int[np.ndarray, "m"] = np.empty(0, dtype=np.int64)
-        self.languages: np.ndarray = np.empty(0, dtype=object)
+        self.names: list[str | None] = []
+        self.groups: Int[np.ndarray, "m"] = np.empty(0, dtype=np.int64)
+        """The language of each, as its place in `names`."""
+
+    @property
+    def languages(self) -> list[str | None]:
+        """The language of each; None without `per_language`."""
+        return [self.names[group] for group in self.groups]
 
     @property
     def cut(self) -> float:
@@ -45,54 +55,66 @@ class Smallest:
     def see(self, encodings: Encodings) -> None:
         """Look at a shard and keep what is among the smallest."""
         positions, keys = self.key(encodings, self.n, self.cut)
-        languages = (
-            np.array(encodings.languages, dtype=object)[positions]
-            if self.per_language and encodings.languages is not None
-            else np.full(len(positions), None, dtype=object)
-        )
-        self._keep(keys, encodings.hashes[positions], encodings.rows[positions], languages)
+        languages: Sequence[str | None] = [None] * len(positions)
+        if self.per_language and encodings.languages is not None:
+            languages = [encodings.languages[position] for position in positions]
+        hashes, rows = encodings.hashes[positions], encodings.rows[positions]
+        self._keep(keys, hashes, rows, self._grouped(languages))
 
     def merge(self, other: Smallest) -> None:
         """Take over what another summary, with the same n and key, has kept."""
-        self._keep(other.keys, other.hashes, other.rows, other.languages)
+        self._keep(other.keys, other.hashes, other.rows, self._grouped(other.languages))
+
+    def _grouped(self, languages: Sequence[str | None]) -> Int[np.ndarray, "m"]:
+        """Languages as places in `names`, where new ones are added."""
+        place = {name: number for number, name in enumerate(self.names)}
+        groups = [place.setdefault(language, len(place)) for language in languages]
+        self.names = list(place)
+        return np.array(groups, dtype=np.int64)
 
     def _keep(
         self,
         keys: Float[np.ndarray, "m"],
         hashes: Hashes,
         rows: Int[np.ndarray, "m"],
-        languages: np.ndarray,
+        groups: Int[np.ndarray, "m"],
     ) -> None:
-        keys = np.concatenate([self.keys, keys])
-        hashes = np.concatenate([self.hashes, hashes])
-        rows = np.concatenate([self.rows, rows])
-        languages = np.concatenate([self.languages, languages])
+        may = keys <= self._worst()[groups]
+        if not may.any():
+            return
+        keys = np.concatenate([self.keys, keys[may]])
+        hashes = np.concatenate([self.hashes, hashes[may]])
+        rows = np.concatenate([self.rows, rows[may]])
+        groups = np.concatenate([self.groups, groups[may]])
         order = np.lexsort((rows, hashes[:, 1], hashes[:, 0], keys))
-        if self.per_language:
-            order = order[_first_of_each(languages[order], self.n)]
-        else:
-            order = order[: self.n]
+        order = order[_first_of_each(groups[order], self.n)]
         self.keys, self.hashes, self.rows = keys[order], hashes[order], rows[order]
-        self.languages = languages[order]
+        self.groups = groups[order]
+
+    def _worst(self) -> Float[np.ndarray, "languages"]:
+        """The largest key of each language whose n are full; infinite for the others."""
+        worst = np.full(len(self.names), np.inf)
+        is_full = np.bincount(self.groups, minlength=len(self.names)) >= self.n
+        # Keys stand in order: the last one of a language is written last.
+        worst[self.groups] = self.keys
+        worst[~is_full] = np.inf
+        return worst
 
 
-def _first_of_each(groups: np.ndarray, n: int) -> Int[np.ndarray, "m"]:
+def _first_of_each(groups: Int[np.ndarray, "m"], n: int) -> Int[np.ndarray, "kept"]:
     """Positions of the first n of each group, in the order given."""
-    taken: dict[object, int] = {}
-    kept = []
-    for position, group in enumerate(groups):
-        count = taken.get(group, 0)
-        if count < n:
-            taken[group] = count + 1
-            kept.append(position)
-    return np.array(kept, dtype=np.int64)
+    together = np.argsort(groups, kind="stable")
+    grouped = groups[together]
+    place = np.arange(len(groups)) - np.searchsorted(grouped, grouped)
+    return np.sort(together[place < n])
 
 
 class Nearest:
     """For each target its k nearest examples, nearest first, with their uncertainty.
 
-    Arrays are targets x k; places not yet filled hold an infinite distance and row -1. Ties of
-    distances go to the smaller content hash, then to the earlier row.
+    Arrays are targets x k; places not yet filled hold an infinite distance and row -1. A k beyond
+    `SHARD_SIZE` is made room for only as examples are seen, so that no list is longer than the
+    pool. Ties of distances go to the smaller content hash, then to the earlier row.
     """
 
     def __init__(self, k: int, target: Target, measure: str) -> None:
@@ -100,7 +122,7 @@ class Nearest:
         self.target = target
         self.measure = measure
         self.seen = 0
-        shape = (len(target.vectors), k)
+        shape = (len(target.vectors), min(k, SHARD_SIZE))
         self.distances: Float[np.ndarray, "targets k"] = np.full(shape, np.inf)
         self.rows: Int[np.ndarray, "targets k"] = np.full(shape, -1, dtype=np.int64)
         self.hashes: np.ndarray = np.zeros((*shape, 2), dtype=np.uint64)
@@ -113,23 +135,19 @@ class Nearest:
 
     def see(self, encodings: Encodings) -> None:
         """Look at a shard: screen by matrix product, then decide directly what may enter a list."""
-        self.seen += len(encodings)
-        if len(encodings) == 0:
-            return
-        squares, slack = self.target.screen(encodings.embeddings)
-        at, target = _may_enter(squares, slack, self.distances[:, -1], self.k, self.target)
-        distances = self.target.pairs(encodings.embeddings[at], target)
-        self._keep(
-            target,
-            distances,
-            encodings.rows[at],
-            encodings.hashes[at],
-            encodings.of_measure(self.measure)[at],
-        )
+        self._count(len(encodings))
+        uncertainty = encodings.of_measure(self.measure)
+        width = max(1, min(TILE, SORTED_AT_ONCE // self.k))
+        for rows, targets, lowest, highest in self.target.bounds(encodings.embeddings, width):
+            worst = self.distances[targets, -1]
+            at, to = np.nonzero(_may_enter(lowest, highest, worst, self.k))
+            at, to = at + rows.start, to + targets.start
+            distances = self.target.pairs(encodings.embeddings, to, at)
+            self._keep(to, distances, encodings.rows[at], encodings.hashes[at], uncertainty[at])
 
     def merge(self, other: Nearest) -> None:
         """Take over what another summary, with the same k and target, has kept."""
-        self.seen += other.seen
+        self._count(other.seen)
         target, column = np.nonzero(other.rows >= 0)
         self._keep(
             target,
@@ -139,6 +157,17 @@ class Nearest:
             other.uncertainty[target, column],
         )
 
+    def _count(self, more: int) -> None:
+        """Count what is about to be seen, and make room for it in the lists."""
+        self.seen += more
+        missing = min(self.k, self.seen) - self.rows.shape[1]
+        if missing > 0:
+            room = ((0, 0), (0, missing))
+            self.distances = np.pad(self.distances, room, constant_values=np.inf)
+            self.rows = np.pad(self.rows, room, constant_values=-1)
+            self.hashes = np.pad(self.hashes, (*room, (0, 0)))
+            self.uncertainty = np.pad(self.uncertainty, room)
+
     def _keep(
         self,
         target: Int[np.ndarray, "m"],
@@ -147,19 +176,21 @@ class Nearest:
         hashes: Hashes,
         uncertainty: Float[np.ndarray, "m"],
     ) -> None:
-        held, column = np.nonzero(self.rows >= 0)
+        touched, target = np.unique(target, return_inverse=True)
+        held, column = np.nonzero(self.rows[touched] >= 0)
+        before = (touched[held], column)
         target = np.concatenate([held, target])
-        distances = np.concatenate([self.distances[held, column], distances])
-        rows = np.concatenate([self.rows[held, column], rows])
-        hashes = np.concatenate([self.hashes[held, column], hashes])
-        uncertainty = np.concatenate([self.uncertainty[held, column], uncertainty])
+        distances = np.concatenate([self.distances[before], distances])
+        rows = np.concatenate([self.rows[before], rows])
+        hashes = np.concatenate([self.hashes[before], hashes])
+        uncertainty = np.concatenate([self.uncertainty[before], uncertainty])
 
         order = np.lexsort((rows, hashes[:, 1], hashes[:, 0], distances, target))
         sorted_target = target[order]
-        starts = np.searchsorted(sorted_target, np.arange(len(self.rows)))
+        starts = np.searchsorted(sorted_target, np.arange(len(touched)))
         place = np.arange(len(order)) - starts[sorted_target]
         order, place = order[place < self.k], place[place < self.k]
-        at = (target[order], place)
+        at = (touched[target[order]], place)
         self.distances[at] = distances[order]
         self.rows[at] = rows[order]
         self.hashes[at] = hashes[order]
@@ -167,20 +198,17 @@ class Nearest:
 
 
 def _may_enter(
-    squares: Float[np.ndarray, "n targets"],
-    slack: Float[np.ndarray, "n targets"],
+    lowest: Float[np.ndarray, "n targets"],
+    highest: Float[np.ndarray, "n targets"],
     worst: Float[np.ndarray, "targets"],
     k: int,
-    target: Target,
-) -> tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"]]:
-    """Pairs (position, target) whose distance may be among the target's k smallest.
+) -> Bool[np.ndarray, "n targets"]:
+    """Which distances may be among a target's k smallest.
 
-    A pair stays if even its smallest possible value lies below both the list's worst distance and
-    the k-th smallest of the shard's largest possible values.
+    One stays if even the least it can be lies below both the list's worst distance and the k-th
+    smallest of what the others can be at most.
     """
-    lowest, highest = squares - slack, squares + slack
-    bound = target.metric.finish(np.maximum(lowest, 0.0)) <= worst[None, :]
-    if len(squares) > k:
-        bound &= lowest <= np.partition(highest, k - 1, axis=0)[k - 1][None, :]
-    at, to = np.nonzero(bound)
-    return at.astype(np.int64), to.astype(np.int64)
+    bound = lowest <= worst
+    if len(lowest) > k:
+        bound &= lowest <= np.partition(highest, k - 1, axis=0)[k - 1]
+    return bound

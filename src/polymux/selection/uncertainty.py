@@ -7,7 +7,7 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
-from polymux.records import Encodings
+from polymux.records import SHARD_SIZE, Encodings
 from polymux.selection.ask import Ask, Choice, Fetch, Strategy
 from polymux.selection.average_dist import in_order
 from polymux.selection.distance import Target
@@ -45,10 +45,16 @@ def uncertainty_knn(seen: Smallest, ask: Ask, fetch: Fetch) -> Choice:
     The open question of DeMuX, section 9: first uncertainty, then nearness.
     """
     wide = max(ask.depth, math.ceil(ask.ratio * ask.budget))
-    candidates = fetch(seen.rows[:wide])
-    nearest = Target.of(ask.target, ask.distance).nearest_distance(candidates.embeddings)
-    order = np.lexsort((candidates.rows, candidates.hashes[:, 1], candidates.hashes[:, 0], nearest))
-    return Choice(candidates.rows[order][: ask.depth], {"looked_at": len(candidates)})
+    rows, hashes = seen.rows[:wide], seen.hashes[:wide]
+    target = Target.of(ask.target, ask.distance)
+    nearest = np.empty(len(rows))
+    # By row: what is fetched at once stands together, and no more than a shard of it.
+    by_row = np.argsort(rows)
+    for start in range(0, len(rows), SHARD_SIZE):
+        part = by_row[start : start + SHARD_SIZE]
+        nearest[part] = target.nearest_distance(fetch(rows[part]).embeddings)
+    order = np.lexsort((rows, hashes[:, 1], hashes[:, 0], nearest))
+    return Choice(rows[order][: ask.depth], {"looked_at": len(rows)})
 
 
 UNCERTAINTY_KNN = Strategy(

@@ -1,0 +1,62 @@
+"""Passing over near-duplicates: the same as looking at one example after the other."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from tests.selection.worlds import World, world
+
+from polymux.records import SHARD_SIZE
+from polymux.selection import METRICS, Choice, select_encoded
+from polymux.selection.near_duplicates import RANKS_AT_ONCE, apart
+
+
+def one_after_the_other(w: World, ranking: list[int], budget: int, least: float, distance: str):
+    """Keep what is at least that far from everything kept before."""
+    metric = METRICS[distance]
+    vectors = metric.prepare(w.embeddings)
+    kept: list[int] = []
+    for row in ranking:
+        gaps = metric.finish(np.square(vectors[kept] - vectors[row]).sum(axis=-1))
+        if len(kept) < budget and not (gaps < least).any():
+            kept.append(row)
+    return kept
+
+
+@pytest.mark.parametrize("distance", METRICS)
+@pytest.mark.parametrize(("budget", "least"), [(5, 0.6), (60, 0.2), (1000, 0.1), (1500, 0.05)])
+def test_equals_one_example_after_the_other(budget: int, least: float, distance: str) -> None:
+    w = world(3 * RANKS_AT_ONCE, dim=2, seed=budget, ties=budget < 100)
+    options = {"strategy": "uncertainty", "distance": distance, "keys": w.hashes}
+    arrays = w.embeddings, w.uncertainty, w.target
+    ranking = select_encoded(*arrays, budget=len(w), **options).tolist()
+    got = select_encoded(*arrays, budget=budget, near_duplicates=least, **options)
+    expected = one_after_the_other(w, ranking, budget, least, distance)
+    assert got.tolist() == expected
+    assert 1 < len(expected) <= budget
+
+
+def test_a_distance_at_which_all_are_the_same_leaves_the_first() -> None:
+    w = world(700)
+    for strategy in ("uncertainty", "knn-uncertainty", "round-robin", "average-dist"):
+        arrays = w.embeddings, w.uncertainty, w.target
+        first = select_encoded(*arrays, budget=700, strategy=strategy)[0]
+        got = select_encoded(*arrays, budget=30, strategy=strategy, near_duplicates=1e6)
+        assert strategy == "knn-uncertainty" or got.tolist() == [first]
+        assert len(got) == 1
+
+
+def test_a_large_distance_holds_a_part_of_the_pool_and_never_all_of_it() -> None:
+    w = world(5 * SHARD_SIZE, dim=256)
+    encodings = w.encodings()
+    ask = w.ask(10, depth=2 * len(w))
+    tracemalloc.start()
+    chosen = apart(Choice(np.arange(len(w))), 1e6, ask, encodings.take)
+    peak = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    assert chosen is not None
+    assert chosen.rows.tolist() == [0]
+    # A shard of them takes 4 MB, all of them 20 MB and 40 MB as float64.
+    assert peak < 25
