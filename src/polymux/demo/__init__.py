@@ -26,7 +26,7 @@ __all__ = ["DemoResult", "Outcome", "Plan", "Settings", "Shape", "Training", "de
 
 Progress = Callable[[str, int, int | None], None]
 # Written first, so that a folder with it is a demo's; the results are written last.
-SETTINGS, RESULTS, TABLE = "settings.json", "results.json", "table.md"
+SETTINGS, RESULTS, TABLE = "polymux-demo.json", "results.json", "table.md"
 
 
 @dataclass(frozen=True, slots=True)
