@@ -105,6 +105,7 @@ def test_several_formats_in_one_folder_are_refused(corpus: Path):
         ("ud/de/trian.jsonl", "no such file or folder", "did you mean train.jsonl?"),
         ("ud/*/test.jsonl", "nothing matches this glob", "quotes"),
         ("nowhere/at/all", "no such file or folder", "look at the path"),
+        ("~nobody-of-that-name/x", "no such file or folder", "look at the path"),
     ],
 )
 def test_a_path_that_matches_nothing_is_named(corpus: Path, path: str, what: str, hint: str):
@@ -113,6 +114,27 @@ def test_a_path_that_matches_nothing_is_named(corpus: Path, path: str, what: str
     assert error.value.file == path
     assert hint in error.value.hint
     assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        (b"\xff.jsonl", ""),
+        (b"\xff.jsonl", "*.jsonl"),
+        (b"\xff.jsonl", "{0}"),
+        (b"caf\xe9/train.jsonl", ""),
+        (b"caf\xe9/train.jsonl", "*/train.jsonl"),
+        (b"caf\xe9/train.jsonl", "{0}"),
+    ],
+)
+def test_a_name_that_is_not_utf8_is_refused(name: bytes, given: str, tmp_path: Path):
+    path = tmp_path / os.fsdecode(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('{"text": "a"}\n')
+    with pytest.raises(InputError, match="is not UTF-8") as error:
+        ids(tmp_path / given.format(os.fsdecode(name)))
+    assert "\\udc" in str(error.value.file)
+    assert str(error.value).encode()
 
 
 def test_an_empty_folder_lists_the_suffixes(tmp_path: Path):

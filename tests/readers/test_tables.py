@@ -85,6 +85,7 @@ def test_words_in_a_cell_are_json_or_between_spaces(tmp_path: Path):
         ('text,label\n"a",x\n"b\nc,d\n', 3, "not a table"),
         ("text,text\na,x\n", 1, "two columns have one name"),
         ("text,label\na\x00b,x\n", 2, "NUL"),
+        (f"text,label\n{'a' * 131_073},x\n", 2, "larger than field limit"),
         ("text,label\n,x\n", 2, "nothing that can be seen"),
     ],
 )
@@ -92,6 +93,13 @@ def test_a_bad_row_is_refused_with_its_line(content: str, line: int, what: str, 
     with pytest.raises(InputError, match=what) as error:
         list(table(tmp_path, content))
     assert error.value.line == line
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_cell_that_is_too_long_is_told_from_quotes_that_do_not_fit(quote: str, tmp_path: Path):
+    with pytest.raises(InputError) as error:
+        list(table(tmp_path, f"text,label\n{quote}{'a' * 131_073}{quote},x\n"))
+    assert "JSON lines" in error.value.hint
 
 
 def test_a_header_alone_is_an_empty_file(tmp_path: Path):

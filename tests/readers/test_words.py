@@ -73,11 +73,20 @@ def test_a_function_of_the_users_own_splits(tmp_path: Path):
         ("no.such.module:f", "cannot be imported"),
         ("nowhere.py:f", "cannot be imported"),
         ("shlex:divide", "has no function divide"),
+        ("shlex:__name__", "has no function __name__"),
+        ("..shlex:split", "names no function"),
     ],
 )
 def test_a_function_that_is_not_there_is_refused(name: str, what: str, tmp_path: Path):
     with pytest.raises(UsageError, match=what):
         read(write(tmp_path, "a"), task=TOKENS, words=name)
+
+
+def test_a_file_with_an_error_of_syntax_is_refused_with_its_line(tmp_path: Path):
+    file = tmp_path / "mine.py"
+    file.write_text("import re\ndef f(text:\n")
+    with pytest.raises(UsageError, match=rf"{file}:2: "):
+        read(write(tmp_path, "a"), task=TOKENS, words=f"{file}:f")
 
 
 @pytest.mark.parametrize("words", [[], ["a", ""]])

@@ -12,9 +12,8 @@ from polymux.readers.source import Source
 
 Row = tuple[int, str]
 
-_COMMENT = re.compile(r"#\s*([^=:]*?)\s*[=:]\s*(.*?)\s*")
 # PADT writes `# sent_id s-p1`, without a sign between.
-_BARE = re.compile(r"#\s*(sent_id|text|newdoc|newpar)(?:\s+(?![=:])(.*?))?\s*")
+_BARE = ("sent_id", "text", "newdoc", "newpar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +58,21 @@ def comments(block: Block) -> dict[str, Any]:
     found: dict[str, Any] = {}
     others = []
     for _, text in block.comments:
-        match = _BARE.fullmatch(text) or _COMMENT.fullmatch(text)
-        if match is not None and match[1]:
-            found[match[1]] = match[2] or ""
+        key, value = _pair(text[1:].strip())
+        if key:
+            found[key] = value
         else:
             others.append(text)
     if others:
         found["comments"] = others
     return found
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Key and value of a comment; no key where it has none."""
+    # A pattern with white space around what is lazy takes a time cubic in a run of spaces.
+    first, rest = (*text.split(maxsplit=1), "", "")[:2]
+    if first in _BARE and not rest.startswith(("=", ":")):
+        return first, rest
+    key, *value = re.split("[=:]", text, maxsplit=1)
+    return (key.strip(), value[0].strip()) if value else ("", "")

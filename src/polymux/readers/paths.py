@@ -75,7 +75,11 @@ def _system(path: str, *, offline: bool) -> tuple[Any, str]:
     import fsspec
 
     if "://" not in path and "::" not in path:
-        return fsspec.filesystem("file"), normpath(Path(path).expanduser().absolute().as_posix())
+        try:
+            place = Path(path).expanduser()
+        except RuntimeError:  # ~nobody/x, and there is nobody of that name
+            place = Path(path)
+        return fsspec.filesystem("file"), normpath(place.absolute().as_posix())
     target = path.rpartition("::")[2]
     protocol = target.partition("://")[0] if "://" in target else "file"
     if offline and protocol not in _LOCAL:
@@ -94,6 +98,14 @@ def _system(path: str, *, offline: bool) -> tuple[Any, str]:
 
 def _source(system: Any, path: str, location: str, key: str, notes: Notes) -> Source:
     local = "file" in system.protocol
+    try:
+        location.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            "the name of this file is not UTF-8, and names become part of what is written",
+            "rename it, or the folder that it is in",
+            file=location.encode("utf-8", "backslashreplace").decode(),
+        ) from None
 
     def opener(place: str) -> BufferedReader:
         return Path(place).open("rb") if local else BufferedReader(system.open(place, "rb"))

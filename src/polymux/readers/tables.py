@@ -20,6 +20,8 @@ _DELIMITERS = "\t,;|"
 _NO_DELIMITER = "\x1f"
 _NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", _NO_DELIMITER: "nothing"}
 _LOOK = 500
+# What csv says of a cell beyond its limit, which holds for the whole process: it stays as it is.
+_TOO_LONG = "field larger than field limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,10 @@ def _rows(source: Source, dialect: Dialect) -> Iterator[tuple[int, list[str]] | 
         inside = any((error.line or 0) > first for error in broken)
         yield from broken
         if problem is not None:
-            yield source.bad(
-                f"not a table, {problem}",
-                'a cell that holds quotes is quoted, with its quotes doubled: "say ""yes"""',
-                first,
-            )
+            hint = 'a cell that holds quotes is quoted, with its quotes doubled: "say ""yes"""'
+            if str(problem).startswith(_TOO_LONG):
+                hint = "a quote is never closed; or the text is that long: write it as JSON lines"
+            yield source.bad(f"not a table, {problem}", hint, first)
         elif row and not inside:
             yield first, row
         numbers.clear()

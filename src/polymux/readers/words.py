@@ -35,20 +35,24 @@ def spaceless(text: str) -> bool:
 def load(name: str) -> Words:
     """The function that `package.module:function` or `file.py:function` names."""
     module_name, _, function_name = name.rpartition(":")
-    if not module_name:
+    if not module_name or module_name.startswith("."):
         raise UsageError(
             f"{name!r} names no function to split texts into words",
             "write it as package.module:function or file.py:function",
         )
     try:
         module = _file(module_name) if module_name.endswith(".py") else import_module(module_name)
+    except SyntaxError as error:
+        raise UsageError(
+            f"{error.filename}:{error.lineno}: {error.msg}", "mend that line of the --words file"
+        ) from error
     except (ImportError, OSError) as error:
         raise UsageError(
             f"{module_name} cannot be imported: {error}",
             "give the path of a .py file, or install the package",
         ) from error
     function: Words | None = getattr(module, function_name, None)
-    if function is None:
+    if not callable(function):
         raise UsageError(
             f"{module_name} has no function {function_name}",
             f"it has: {', '.join(n for n in vars(module) if not n.startswith('_'))}",
