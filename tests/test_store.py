@@ -105,3 +105,70 @@ def test_no_draft_is_left_behind(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put("model", "shard", encodings())
     assert [p.name for p in (tmp_path / "model").iterdir()] == ["shard.parquet"]
+
+
+def test_a_foreign_parquet_file_is_set_aside(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    store = Store(tmp_path)
+    store.put("model", "shard", encodings(5))
+    path = store.path("model", "shard")
+    ours = pq.read_table(path)
+    told = ours.schema.metadata
+    foreign = {
+        "other columns": pa.table({"embedding": [1.0], "x": ["y"]}),
+        "a column more": ours.append_column("extra", [[1] * 5]),
+        "a column less": ours.drop_columns(["lost"]),
+        "a list of any length": ours.set_column(5, "embedding", [[[1.0]] * 5]),
+        "another kind of number": ours.set_column(0, "row", [np.arange(5, dtype=np.int32)]),
+        "a value missing": ours.set_column(0, "row", [pa.array([0, 1, None, 3, 4])]),
+        "another format": ours.replace_schema_metadata(told | {b"polymux.format": b"0"}),
+        "no checksum": ours.replace_schema_metadata({b"polymux.format": b"1"}),
+    }
+    assert ours.column_names[5] == "embedding"
+    for what, table in foreign.items():
+        pq.write_table(table, path)
+        assert store.get("model", "shard") is None, what
+        assert "other columns than those of format" in store.notes[-1], what
+        assert not path.exists()
+    assert len(store.notes) == len(foreign)
+
+
+def test_a_file_that_cannot_be_read_stays_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    store.put("model", "shard", encodings(5))
+    path = store.path("model", "shard")
+
+    def fail(_: Path) -> bytes:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        store.get("model", "shard")
+    monkeypatch.undo()
+    got = store.get("model", "shard")
+    assert got is not None
+    assert same(got, encodings(5))
+    assert store.notes == []
+
+
+def test_two_readers_of_one_damaged_file_both_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = Store(tmp_path), Store(tmp_path)
+    path = store.path("model", "shard")
+    path.parent.mkdir()
+    path.write_text("not parquet at all")
+    content = path.read_bytes()
+
+    def read_by_both(_: Path) -> bytes:
+        monkeypatch.undo()
+        assert other.get("model", "shard") is None
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", read_by_both)
+    assert store.get("model", "shard") is None
+    assert path.with_suffix(".damaged").exists()

@@ -7,6 +7,7 @@ damaged or foreign is set aside and encoded again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,18 @@ import numpy as np
 
 from polymux.records import Encodings
 
+# Part of every model's fingerprint. A change of the columns, or of any formula whose numbers stand
+# in them (embedding, measure, prediction), is declared by a new number here: nothing old is found.
 FORMAT = "1"
 MEASURE = "uncertainty:"
+_COLUMNS = {
+    "row": "int64",
+    "hash_high": "uint64",
+    "hash_low": "uint64",
+    "length": "int64",
+    "lost": "int64",
+    "prediction": "large_string",
+}
 
 
 class Store:
@@ -33,21 +44,30 @@ class Store:
         return self.folder / model_fingerprint / f"{shard_fingerprint}.parquet"
 
     def get(self, model_fingerprint: str, shard_fingerprint: str) -> Encodings | None:
-        """The encodings of a shard, its rows counted from 0; None if they are not here."""
+        """The encodings of a shard, its rows counted from 0; None if they are not here.
+
+        Raises:
+            OSError: the file is there and cannot be read; it stays as it is.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         path = self.path(model_fingerprint, shard_fingerprint)
-        if not path.exists():
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
             return None
         try:
-            table = pq.read_table(path, memory_map=True)
-            encodings = _encodings(table)
-            told = (table.schema.metadata or {}).get(b"polymux.checksum", b"").decode()
-        except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+            table = pq.read_table(pa.BufferReader(content))
+            encodings = _encodings(table) if _is_ours(table) else None
+        # Nothing is read from the disk here: Arrow says OSError of bytes that it cannot unpack.
+        except (pa.ArrowException, ValueError, OSError) as error:
             self._set_aside(path, str(error).splitlines()[0])
             return None
-        if told != _checksum(encodings):
+        if encodings is None:
+            self._set_aside(path, f"it has other columns than those of format {FORMAT}")
+            return None
+        if table.schema.metadata[b"polymux.checksum"] != _checksum(encodings).encode():
             self._set_aside(path, "its checksum does not fit")
             return None
         return encodings
@@ -67,7 +87,8 @@ class Store:
 
     def _set_aside(self, path: Path, why: str) -> None:
         aside = path.with_suffix(".damaged")
-        path.replace(aside)
+        with suppress(FileNotFoundError):  # another reader was faster
+            path.replace(aside)
         self.notes.append(f"{path}: {why}; set aside as {aside.name} and encoded again")
 
 
@@ -89,6 +110,25 @@ def _table(encodings: Encodings) -> Any:  # pyarrow has no types
         columns[MEASURE + name] = pa.array(values.astype(np.float64))
     return pa.table(columns).replace_schema_metadata(
         {"polymux.format": FORMAT, "polymux.checksum": _checksum(encodings)}
+    )
+
+
+def _is_ours(table: Any) -> bool:
+    """Whether these are the columns that `_table` makes, and all their values are there."""
+    import pyarrow as pa
+
+    told = table.schema.metadata or {}
+    types = {field.name: field.type for field in table.schema}
+    embedding = types.pop("embedding", None)
+    measures = {name: "double" for name in types if name.startswith(MEASURE)}
+    return (
+        told.get(b"polymux.format") == FORMAT.encode()
+        and b"polymux.checksum" in told
+        and embedding is not None
+        and pa.types.is_fixed_size_list(embedding)
+        and str(embedding.value_type) == "float"
+        and {name: str(kind) for name, kind in types.items()} == _COLUMNS | measures
+        and all(column.null_count == 0 for column in table.columns)
     )
 
 
