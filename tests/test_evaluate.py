@@ -141,6 +141,32 @@ def test_a_word_that_the_model_cannot_see_is_scored_as_o(tagger: Path) -> None:
     assert label(model, [unseen])[0] == {"labels": ["O"], "scores": [0.0]}
 
 
+def test_a_question_without_a_visible_context_is_skipped_where_bad_examples_are(
+    tmp_path: Path,
+) -> None:
+    model = model_of(tiny_model(tmp_path / "qa", QA), QA)
+    answer = {"text": ["fox"], "answer_start": [4]}
+    good = Example("q#1", "q.json", 1, {"question": "who", "context": "the fox"}, answer)
+    blind = replace(good, id="q#2", line=2, fields={"question": "who", "context": "\u200b"})
+    files = [PoolFile("q.json", lambda: iter([good, blind]))]
+    for run in (evaluate, lambda m, pool: predict(m, pool, tmp_path / "stopped.jsonl")):
+        with pytest.raises(InputError, match=r"q\.json:2: the context is empty"):
+            run(model, Pool(QA, files))
+    for out in (None, tmp_path / "out"):
+        pool = Pool(QA, files, skip_bad=True)
+        assert evaluate(model, pool, start=model, out=out).examples == {"all": 1}
+        assert [error.line for error in pool.rejected] == [2]
+    pool = Pool(QA, files, skip_bad=True)
+    assert predict(model, pool, tmp_path / "told.jsonl") == 1
+    assert [error.line for error in pool.rejected] == [2]
+
+
+def test_a_word_that_the_model_cannot_see_is_no_bad_example(tagger: Path) -> None:
+    unseen = token(2, ["\u200b"], ["B-PER"], "en")
+    pool = Pool(TOKEN, [PoolFile("t.conll", lambda: iter([unseen]))], skip_bad=True)
+    assert evaluate(model_of(tagger), pool).examples == {"en": 1}
+
+
 def test_numbers_that_are_not_finite_name_the_example(tagger: Path) -> None:
     file = tagger / "model.safetensors"
     saved = load_file(file)

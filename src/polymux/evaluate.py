@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from polymux import __version__
-from polymux.encoders import Model
-from polymux.errors import InputError, UsageError, WorkError
+from polymux.encoders import Model, check_finite, readable
+from polymux.errors import InputError, UsageError
 from polymux.folders import write_texts
 from polymux.records import LABEL_FIELD, Example, Label, Pool
-from polymux.tasks import TASKS, Feature
+from polymux.tasks import TASKS, token
 
 Progress = Callable[[str, int, int | None], None]
 Scores = Mapping[str, float]
@@ -103,26 +102,12 @@ def label(model: Model, examples: Sequence[Example]) -> list[Prediction]:
         return []
     features = model.prepare(examples, windows=True)
     # A sentence whose words the tokenizer drops altogether has no feature.
-    logits_PC = model.forward(features)[1] if features else np.empty((0, len(model.labels)))
-    _check_finite(examples, features, logits_PC)
+    if features:
+        embeddings_FD, logits_PC = model.forward(features)
+        check_finite(examples, features, embeddings_FD, logits_PC)
+    else:
+        logits_PC = np.empty((0, len(model.labels)))
     return TASKS[model.task].predict(examples, features, logits_PC, model.labels)
-
-
-def _check_finite(
-    examples: Sequence[Example],
-    features: Sequence[Feature],
-    logits_PC: Float[np.ndarray, "positions classes"],
-) -> None:
-    bad_P = ~np.isfinite(logits_PC).all(axis=1)
-    if bad_P.any():
-        owner_P = np.repeat([f.example for f in features], [len(f.logits_at) for f in features])
-        example = examples[owner_P[bad_P][0]]
-        raise WorkError(
-            "the model gives numbers that are not finite for this example",
-            "train the model again with a lower --lr",
-            file=example.file,
-            line=example.line,
-        )
 
 
 def evaluate(
@@ -137,25 +122,27 @@ def evaluate(
     """Score a model on the labelled examples of a pool, language by language.
 
     `start` is scored on the same examples. `out` is a folder for `predictions.jsonl`, gold and
-    predicted labels side by side, and `evaluation.json`.
+    predicted labels side by side, and `evaluation.json`. A pool that skips what is bad skips what
+    a model sees nothing in, too.
 
     Raises:
         InputError: no example is labelled, or labels that cannot be.
         UsageError: `out` is not empty, or the pool or `start` is of another task.
     """
     models = [model] if start is None else [model, start]
-    for one in models:
-        _same_task(one, pool)
+    seen = _seen(models, pool)
     tally = _Tally([{} for _ in models])
     if out is None:
-        for _ in _judged(models, pool, tally, progress):
+        for _ in _judged(models, seen, tally, progress):
             pass
+        pool.rejected = seen.rejected
         return tally.scored(models)
     files: dict[str, Callable[[], Iterable[str]]] = {
-        "predictions.jsonl": lambda: _judged(models, pool, tally, progress),
+        "predictions.jsonl": lambda: _judged(models, seen, tally, progress),
         "evaluation.json": lambda: [_json(tally.scored(models).record, indent=2)],
     }
     write_texts(Path(out), files, force=force)
+    pool.rejected = seen.rejected
     return tally.scored(models)
 
 
@@ -175,7 +162,7 @@ def predict(
     Raises:
         UsageError: `out` is there already, or the pool is of another task.
     """
-    _same_task(model, pool)
+    seen = _seen([model], pool)
     path = Path(out)
     if path.is_dir() or (path.exists() and not force):
         raise UsageError(f"{path} is there already", "give --out another file, or --force")
@@ -184,12 +171,13 @@ def predict(
     count = 0
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
-            for chunk in _chunks(pool, progress):
+            for chunk in _chunks(seen, progress):
                 for example, told in zip(chunk, label(model, chunk), strict=True):
                     gold = {} if example.label is None else {"gold": example.label}
                     file.write(_json(_described(example) | told | gold))
                 count += len(chunk)
         part.replace(path)
+        pool.rejected = seen.rejected
     finally:
         part.unlink(missing_ok=True)
     return count
@@ -240,7 +228,9 @@ def _judged(
         known = [(example, example.label) for example in chunk if example.label is not None]
         tally.unlabelled += len(chunk) - len(known)
         examples = [example for example, _ in known]
-        _check_lengths(examples)
+        if pool.task == "token-classification":
+            for example in examples:
+                token.check_label(example)
         for (example, gold), *told in zip(
             known, *(label(m, examples) for m in models), strict=True
         ):
@@ -255,24 +245,16 @@ def _judged(
         )
 
 
-def _check_lengths(examples: Sequence[Example]) -> None:
-    for example in examples:
-        words, labels = example.fields.get("tokens"), example.label
-        if words is not None and labels is not None and len(labels) != len(words):
-            raise InputError(
-                f"{len(words)} words have {len(labels)} labels",
-                "give one label a word",
-                file=example.file,
-                line=example.line,
+def _seen(models: Sequence[Model], pool: Pool) -> Pool:
+    """The pool as these models see it, all of them loaded for its task."""
+    for model in models:
+        if model.task != pool.task:
+            raise UsageError(
+                f"the model was loaded for {model.task}, the examples were read for {pool.task}",
+                "give both the same task",
             )
-
-
-def _same_task(model: Model, pool: Pool) -> None:
-    if model.task != pool.task:
-        raise UsageError(
-            f"the model was loaded for {model.task}, the examples were read for {pool.task}",
-            "give both the same task",
-        )
+        pool = readable(pool, model, windows=True)
+    return pool
 
 
 def _chunks(pool: Pool, progress: Progress | None) -> Iterator[Sequence[Example]]:

@@ -13,7 +13,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 from tests.models import AUTO, KINDS, tiny_model
 
-from polymux.encoders import Model, checks
+from polymux.encoders import Model
+from polymux.encoders.facts import look_at
 from polymux.errors import ModelError
 from polymux.records import Example
 from polymux.tasks import TASKS
@@ -177,7 +178,121 @@ def test_a_config_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_decoders_are_known_by_their_kind(tmp_path: Path, kind: str, decodes: bool) -> None:
-    facts = checks.look_at(
+    facts = look_at(
         tiny_model(tmp_path, kind=kind), allow_pickle=False, trust_remote_code=False, offline=True
     )
     assert facts.is_decoder is decodes
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4665a\nsize 1115590446\n"
+
+
+@pytest.mark.parametrize("content", [LFS, b"", None], ids=["git-lfs", "empty", "cut"])
+def test_weights_that_are_cut_or_a_pointer_are_refused(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tiny_model(tmp_path) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    error = refused(tmp_path)
+    assert "its weights cannot be read" in error.what
+    assert "git lfs pull" in error.hint
+    assert error.file == str(path)
+
+
+@pytest.mark.parametrize("content", [LFS, b""], ids=["git-lfs", "empty"])
+def test_pickled_weights_that_are_a_pointer_are_refused_when_loaded(
+    tmp_path: Path, content: bytes
+) -> None:
+    folder = tiny_model(tmp_path)
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(content)
+    model = Model(folder, task=TASK, device="cpu", allow_pickle=True)
+    with pytest.raises(ModelError, match="its weights cannot be loaded"):
+        model.forward([])
+
+
+def test_weights_of_another_size_than_their_config_are_refused_when_loaded(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path)
+    change_config(folder, intermediate_size=48)
+    with pytest.raises(ModelError, match="its weights cannot be loaded"):
+        Model(folder, task=TASK, device="cpu").forward([])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"hidden_size": "x"},
+        {"hidden_size": -4},
+        {"hidden_size": 0},
+        {"num_attention_heads": 7},
+        {"num_attention_heads": 0},
+        {"hidden_act": "nope"},
+        {"id2label": [1, 2]},
+        {"max_position_embeddings": -5},
+        {"architectures": [1]},
+        {"architectures": 3},
+        {"pad_token_id": "x"},
+        {"pad_token_id": 9999},
+        {"dtype": "nope"},
+        {"hidden_dropout_prob": 7},
+        {"vocab_size": 10**18},
+    ],
+    ids=str,
+)
+def test_a_config_with_values_that_cannot_be_is_refused(
+    tmp_path: Path, values: dict[str, object]
+) -> None:
+    change_config(tiny_model(tmp_path), **values)
+    assert "its config.json" in refused(tmp_path).what
+
+
+@pytest.mark.parametrize("text", ["3", "null", "[]", ""])
+def test_a_config_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
+    (tiny_model(tmp_path) / "config.json").write_text(text)
+    assert "its config.json cannot be read" in refused(tmp_path).what
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("tokenizer.json", "3"),
+        ("tokenizer.json", "{}"),
+        ("tokenizer_config.json", "[]"),
+        ("tokenizer_config.json", '{"tokenizer_class": 3}'),
+        ("tokenizer_config.json", '{"model_max_length": "x"}'),
+        ("special_tokens_map.json", "3"),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_is_refused(tmp_path: Path, file: str, text: str) -> None:
+    (tiny_model(tmp_path) / file).write_text(text)
+    assert "its tokenizer cannot be loaded" in refused(tmp_path).what
+
+
+def test_a_tokenizer_that_says_rows_have_no_length_is_refused(tmp_path: Path) -> None:
+    (tiny_model(tmp_path) / "tokenizer_config.json").write_text('{"model_max_length": -5}')
+    assert "its tokenizer says that rows are -5 long" in refused(tmp_path).what
+
+
+@pytest.mark.parametrize(
+    "model", [{}, {"type": "Nope"}, {"type": "WordPiece", "vocab": {}}], ids=str
+)
+def test_a_tokenizer_whose_model_nobody_knows_is_refused(
+    tmp_path: Path, model: dict[str, object]
+) -> None:
+    path = tiny_model(tmp_path) / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": model}))
+    assert "its tokenizer cannot be loaded" in refused(tmp_path).what
+
+
+def test_a_tokenizer_without_a_token_for_what_it_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path) / "tokenizer.json"
+    told = json.loads(path.read_text())
+    told["model"]["unk_token"] = "[MISSING]"
+    path.write_text(json.dumps(told))
+    assert "its tokenizer cannot be loaded" in refused(tmp_path).what
+
+
+def test_a_home_that_nobody_has_is_no_folder() -> None:
+    assert (
+        "there is no model folder ~nobody-of-that-name/x" in refused("~nobody-of-that-name/x").what
+    )

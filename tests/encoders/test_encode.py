@@ -14,11 +14,13 @@ import torch
 from tests.encoders.worlds import world
 from tests.models import tiny_model
 
+import polymux.encoders.model
 import polymux.records
 from polymux.encoders import Model, encode, readable
 from polymux.errors import InputError, UsageError, WorkError
 from polymux.records import Encodings, Example, Pool, PoolFile, content_hashes
 from polymux.store import Store
+from polymux.tasks import TASKS, Measure
 
 TASK = "token-classification"
 
@@ -183,6 +185,41 @@ def test_the_fingerprint_tells_weights_settings_and_task_but_not_the_place(
     assert len(prints) == 6
 
 
+@pytest.mark.usefixtures("small_shards")
+def test_a_new_measure_is_found_on_a_store_that_is_warm(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    before = model.fingerprint
+    list(encode(pool_of(world(TASK, 7)), model, store))
+    mine = Measure("words", lambda d: np.diff(d.starts, append=len(d.log_p)).astype(float))
+    monkeypatch.setitem(TASKS[TASK].MEASURES, "mine", mine)
+    assert model.fingerprint != before
+    for _, encodings in encode(pool_of(world(TASK, 7)), model, store):
+        assert set(encodings.uncertainty) == set(TASKS[TASK].MEASURES)
+    monkeypatch.undo()
+    assert model.fingerprint == before
+
+
+def test_a_changed_formula_is_declared_by_the_format_of_the_store(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = model.fingerprint
+    monkeypatch.setattr(polymux.encoders.model, "FORMAT", "another")
+    assert model.fingerprint != before
+
+
+def test_a_pool_that_stops_at_what_is_bad_is_read_as_it_is(model: Model) -> None:
+    pool = pool_of([INVISIBLE])
+    assert readable(pool, model) is pool
+
+
+def test_in_windows_an_example_without_a_visible_word_is_readable(model: Model) -> None:
+    pool = pool_of([*world(TASK, 3), INVISIBLE], skip_bad=True)
+    assert len(list(readable(pool, model, windows=True))) == 4
+    assert len(list(readable(pool, model))) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -192,6 +229,9 @@ def test_the_fingerprint_tells_weights_settings_and_task_but_not_the_place(
         ({"dtype": "int3"}, "no dtype 'int3'"),
         ({"aggregate": "best"}, "no aggregate 'best'"),
         ({"max_length": 3}, "rows of 3 sub-words leave no room"),
+        ({"stride": -5}, "--stride is -5"),
+        ({"batch_tokens": -5}, "--batch-tokens is -5"),
+        ({"batch_tokens": 0}, "--batch-tokens is 0"),
     ],
 )
 def test_options_that_cannot_be_are_refused(

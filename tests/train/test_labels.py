@@ -83,6 +83,14 @@ def test_a_file_with_fewer_than_two_labels_is_refused(tmp_path: Path, text: str)
         read_labels(file)
 
 
+def test_a_file_that_is_not_utf8_names_the_line_and_the_byte(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_bytes(b"no\ncaf\xe9\n")
+    with pytest.raises(InputError, match=r"byte 4 of the line \(0xE9\) is not UTF-8") as caught:
+        read_labels(file)
+    assert caught.value.place == f"{file}:2"
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such file") as caught:
         read_labels(tmp_path / "labels.txt")

@@ -61,6 +61,8 @@ def test_a_task_has_a_default_and_other_tasks_presets_are_refused() -> None:
         ({"epochs": 1, "batch_size": 0}, "batch size is 0"),
         ({"epochs": 1, "accumulation": 0}, "accumulation is 0"),
         ({"epochs": 1, "warmup": 1.5}, "warm-up is 1.5"),
+        ({"epochs": 1, "seed": -1}, "seed is -1"),
+        ({"epochs": 1, "seed": 2**63}, "seed is 9223372036854775808"),
         ({"epochs": 1, "schedule": "zigzag"}, "no schedule 'zigzag'"),
         ({"epochs": 1, "precision": "int1"}, "no precision 'int1'"),
         ({"epochs": 1, "steps": 1}, "either epochs or steps"),

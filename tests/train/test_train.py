@@ -15,9 +15,9 @@ from tests.train.worlds import KINDS_OF_WORD, LABELS, example, pool, start
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from polymux.encoders import Model
-from polymux.errors import InputError, ModelError, UsageError, WorkError
+from polymux.errors import InputError, ModelError, UsageError, UserError, WorkError
 from polymux.evaluate import evaluate
-from polymux.records import Pool
+from polymux.records import Example, Pool, PoolFile
 from polymux.train import Trained, train
 
 TASKS = tuple(LABELS)
@@ -234,6 +234,41 @@ def test_a_checkpoint_of_other_data_is_refused_and_without_resume_forgotten(
         quickly(head, pool(TOKEN, seed=1), out, resume=True)
     anew = quickly(head, pool(TOKEN, seed=1), out)
     assert anew.manifest["resumed_at"] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lr": -1.0},
+        {"seed": -1},
+        {"stride": -5},
+        {"max_length": 2},
+        {"labels": ("other", "words")},
+        {"device": "tpu"},
+        {"trackers": ("nothing-of-the-kind",)},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_outlives_a_run_that_is_refused(
+    tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    head, out = start(tmp_path / "start", TOKEN), tmp_path / "out"
+    with pytest.raises(StoppedError):
+        quickly(head, pool(TOKEN), out, checkpoint_seconds=0.0, progress=stop_after(4))
+    with pytest.raises(UserError):
+        quickly(head, pool(TOKEN), out, **wrong)
+    assert quickly(head, pool(TOKEN), out, resume=True).manifest["resumed_at"] == 4
+
+
+def test_what_the_model_sees_nothing_in_is_skipped_where_bad_examples_are(tmp_path: Path) -> None:
+    head = start(tmp_path / "start", TOKEN)
+    invisible = Example("w#99", "w.jsonl", 99, {"tokens": ("\u200b",)}, ("NOUN",))
+    examples = [*pool(TOKEN, 4), invisible]
+    with pytest.raises(InputError, match=r"w\.jsonl:99: the model sees none"):
+        quickly(head, Pool.of(examples, TOKEN), tmp_path / "stopped")
+    skipping = Pool(TOKEN, [PoolFile("w.jsonl", lambda: iter(examples))], skip_bad=True)
+    made = quickly(head, skipping, tmp_path / "out")
+    assert (made.manifest["examples"], made.manifest["rejected"]) == (4, 1)
 
 
 def test_resuming_what_is_finished_gives_it_back(tmp_path: Path) -> None:

@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import chain
+from typing import Protocol, runtime_checkable
 
 from polymux.encoders.heads import load_for_training
-from polymux.encoders.model import BACKENDS, Model
+from polymux.encoders.model import BACKENDS, Model, check_finite
 from polymux.errors import InputError
 from polymux.records import Encodings, Example, Pool, PoolFile, Shard, shard_fingerprint
 from polymux.store import Store
 from polymux.tasks import Feature
 from polymux.tasks.feature import CHUNK
 
-__all__ = ["BACKENDS", "Model", "encode", "load_for_training", "readable"]
+__all__ = ["BACKENDS", "Model", "check_finite", "encode", "load_for_training", "readable"]
 
 Progress = Callable[[str, int, int | None], None]
+_Read = Iterator[Example | InputError]
+_Prepare = Callable[[Sequence[Example]], list[Feature]]
 
 
 def encode(
@@ -74,14 +78,24 @@ def _finish(
     return replace(encodings, rows=shard.rows, languages=told)
 
 
-def readable(pool: Pool, model: Model) -> Pool:
-    """The same pool with an error in the place of every example in which the model sees nothing.
+@runtime_checkable
+class Preparing(Protocol):
+    """What cuts examples into rows: a model, or the start of a training."""
 
-    For pools that skip what is bad: such examples are then rejected with their line like others.
+    def prepare(self, examples: Sequence[Example], *, windows: bool = ...) -> list[Feature]:
+        """The rows; raises InputError where the model sees nothing of an example."""
+
+
+def readable(pool: Pool, model: Preparing, *, windows: bool = False) -> Pool:
+    """A pool that skips what is bad, and examples in which the model sees nothing with it.
+
+    They are rejected with their line like others. `windows` is what they will be prepared with.
     """
+    if not pool.skip_bad:
+        return pool
 
-    def reader(file: PoolFile) -> Callable[[], Iterator[Example | InputError]]:
-        return lambda: _sift(file.read(), model)
+    def reader(file: PoolFile) -> Callable[[], _Read]:
+        return lambda: _sift(file.read(), partial(model.prepare, windows=windows))
 
     files = [PoolFile(file.path, reader(file)) for file in pool.files]
     same = Pool(pool.task, files, skip_bad=pool.skip_bad, name=pool.name)
@@ -89,27 +103,27 @@ def readable(pool: Pool, model: Model) -> Pool:
     return same
 
 
-def _sift(items: Iterator[Example | InputError], model: Model) -> Iterator[Example | InputError]:
+def _sift(items: _Read, prepare: _Prepare) -> _Read:
     batch: list[Example] = []
     for item in chain(items, [None]):
         if isinstance(item, Example):
             batch.append(item)
         if batch and (len(batch) == CHUNK or not isinstance(item, Example)):
-            yield from _seen(batch, model)
+            yield from _seen(batch, prepare)
             batch = []
         if isinstance(item, InputError):
             yield item
 
 
-def _seen(batch: Sequence[Example], model: Model) -> Iterator[Example | InputError]:
+def _seen(batch: Sequence[Example], prepare: _Prepare) -> _Read:
     try:
-        model.prepare(batch)
+        prepare(batch)
     except InputError as error:
         if len(batch) == 1:
             yield error
             return
         half = len(batch) // 2
-        yield from _seen(batch[:half], model)
-        yield from _seen(batch[half:], model)
+        yield from _seen(batch[:half], prepare)
+        yield from _seen(batch[half:], prepare)
     else:
         yield from batch

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polymux.encoders import checks
+from polymux.encoders.facts import Facts, bare, loading, look_at
 from polymux.errors import ModelError
 from polymux.tasks import task_named
 
@@ -34,10 +35,10 @@ def load_for_training(
     Raises:
         ModelError: the trained head lacks some of the labels and `new_head` was not asked for.
     """
-    facts = checks.look_at(
+    facts = look_at(
         path, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code, offline=offline
     )
-    known = _known(facts, task)
+    known = checks.known_labels(facts, task)
     lacking = [label for label in labels if known is not None and label not in known]
     if lacking and not new_head:
         raise ModelError(
@@ -52,15 +53,13 @@ def load_for_training(
     return _load(facts, task, names, seed=seed, keep=keep), facts.tokenizer
 
 
-def _known(facts: checks.Facts, task: str) -> tuple[str, ...] | None:
-    """The labels of a trained head; None if there is no head for the task."""
-    try:
-        return checks.labels_of(facts, task)
-    except ModelError:
-        return None
+def give_padding(tokenizer: Any) -> None:
+    """Let another special token pad where a tokenizer has none of its own for it."""
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
 
 
-def _load(facts: checks.Facts, task: str, labels: Sequence[str], *, seed: int, keep: bool) -> Any:
+def _load(facts: Facts, task: str, labels: Sequence[str], *, seed: int, keep: bool) -> Any:
     import torch
     import transformers
 
@@ -71,12 +70,11 @@ def _load(facts: checks.Facts, task: str, labels: Sequence[str], *, seed: int, k
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: i for i, label in enumerate(labels)}
         config.problem_type = None
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    give_padding(tokenizer)
     config.get_text_config().pad_token_id = tokenizer.pad_token_id
     config.use_cache = False
     auto = task_named(task).AUTO
-    with quiet(), torch.random.fork_rng():
+    with quiet(), torch.random.fork_rng(), loading(facts.folder):
         torch.manual_seed(seed)
         if keep:
             kept = getattr(transformers, auto)
@@ -84,7 +82,7 @@ def _load(facts: checks.Facts, task: str, labels: Sequence[str], *, seed: int, k
             return kept.from_pretrained(
                 facts.folder, config=config, dtype=torch.float32, trust_remote_code=True
             )
-        return type(checks.bare(config, auto)).from_pretrained(
+        return type(bare(config, auto)).from_pretrained(
             None,
             config=config,
             state_dict=_body(facts, task),
@@ -93,7 +91,7 @@ def _load(facts: checks.Facts, task: str, labels: Sequence[str], *, seed: int, k
         )
 
 
-def _body(facts: checks.Facts, task: str) -> dict[str, Any]:
+def _body(facts: Facts, task: str) -> dict[str, Any]:
     """The saved weights without those that would stand in the head."""
     import torch
     from safetensors.torch import load_file

@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Float
 
 from polymux.encoders import checks
+from polymux.encoders.facts import contents, look_at
 from polymux.errors import UsageError, WorkError
 from polymux.records import Encodings, Example, content_hashes
+from polymux.store import FORMAT
 from polymux.tasks import Feature, task_named
-from polymux.tasks.feature import frame_of
 from polymux.tasks.qa import AGGREGATES
 
 # Name -> module with version, device_named, BATCH_TOKENS, DTYPES, load and forward.
@@ -67,9 +68,12 @@ class Model:
         self.device: str = self._backend.device_named(device)
         _one_of("dtype", dtype, self._backend.DTYPES)
         self.dtype, self.stride, self.aggregate = dtype, stride, aggregate
-        self.batch_tokens: int = batch_tokens or self._backend.BATCH_TOKENS[self.device]
+        checks.check_at_least("--stride", stride, 0)
+        usual: int = self._backend.BATCH_TOKENS[self.device]
+        self.batch_tokens = usual if batch_tokens is None else batch_tokens
+        checks.check_at_least("--batch-tokens", self.batch_tokens, 1)
         self._safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
-        self._facts = checks.look_at(path, **self._safety, offline=offline)
+        self._facts = look_at(path, **self._safety, offline=offline)
         self.labels = checks.labels_of(self._facts, task)
         """By class number; none for question answering."""
         self.notes: list[str] = []
@@ -95,28 +99,33 @@ class Model:
         names = ("backend", "device", "dtype", "batch_tokens", "max_length", "stride", "aggregate")
         return {name: getattr(self, name) for name in names}
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """A name for everything that decides the numbers: weights, tokenizer, config, settings."""
-        digest = blake2b(digest_size=16)
-        for path in self._facts.weights:
-            with path.open("rb") as file:
-                while block := file.read(1 << 24):
-                    digest.update(block)
+        """A name for everything that decides the numbers: weights, tokenizer, config, settings.
+
+        And the store's format and the measures: a measure of the user's own is a new name.
+        """
+        measures = ",".join(sorted(self._module.MEASURES))
+        text = f"{FORMAT} {self._itself} {measures}"
+        return blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _itself(self) -> str:
+        """The part of the fingerprint that is long to compute and never changes."""
         config = self._facts.config.to_dict()
         for name in ("_name_or_path", "transformers_version"):
             config.pop(name, None)
         everything = {
+            "contents": contents(self._facts),
             "config": config,
-            "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
             "special": {name: str(t) for name, t in self.tokenizer.special_tokens_map.items()},
             "inputs": self.tokenizer.model_input_names,
             "task": self.task,
             "settings": self.settings,
             "version": self._backend.version(),
         }
-        digest.update(json.dumps(everything, sort_keys=True, default=str).encode())
-        return digest.hexdigest()
+        text = json.dumps(everything, sort_keys=True, default=str)
+        return blake2b(text.encode(), digest_size=16).hexdigest()
 
     @cached_property
     def _loaded(self) -> Any:
@@ -170,7 +179,7 @@ class Model:
     ) -> Encodings:
         """`encode` for examples that were prepared (without windows) already."""
         embeddings_FD, logits_PC = self.forward(features, tick)
-        _all_finite(examples, features, embeddings_FD, logits_PC)
+        check_finite(examples, features, embeddings_FD, logits_PC)
         embeddings_ND, uncertainty, predictions = self._module.summarise(
             examples, features, embeddings_FD, logits_PC, self.labels, aggregate=self.aggregate
         )
@@ -191,20 +200,11 @@ class Model:
 
     def _longest(self, asked: int | None) -> int:
         length = MAX_LENGTH[self.task] if asked is None else asked
-        if length > self._facts.reads:
-            if asked is not None:
-                self.notes.append(
-                    f"{self.path} reads {self._facts.reads} sub-words at most, not {asked}"
-                )
-            length = self._facts.reads
-        pair = self.task == "question-answering"
-        room = length - frame_of(self.tokenizer, pair=pair).size
-        if room < 2:
-            raise UsageError(
-                f"rows of {length} sub-words leave no room beside the special tokens",
-                "give a larger --max-length",
+        if asked is not None and asked > self._facts.reads:
+            self.notes.append(
+                f"{self.path} reads {self._facts.reads} sub-words at most, not {asked}"
             )
-        return length
+        return checks.longest_row(self._facts, self.task, length)
 
 
 def _one_of(what: str, name: str, table: Any) -> None:
@@ -212,12 +212,13 @@ def _one_of(what: str, name: str, table: Any) -> None:
         raise UsageError(f"there is no {what} {name!r}", f"choose one of: {', '.join(table)}")
 
 
-def _all_finite(
+def check_finite(
     examples: Sequence[Example],
     features: Sequence[Feature],
     embeddings_FD: Float[np.ndarray, "features dim"],
     logits_PC: Float[np.ndarray, "positions classes"],
 ) -> None:
+    """Refuse what a model gives if it is not finite, naming the example."""
     bad_F = ~np.isfinite(embeddings_FD).all(axis=1)
     owner_P = np.repeat(np.arange(len(features)), [len(f.logits_at) for f in features])
     bad_F[owner_P[~np.isfinite(logits_PC).all(axis=1)]] = True
@@ -225,7 +226,8 @@ def _all_finite(
         example = examples[features[int(bad_F.argmax())].example]
         raise WorkError(
             "the model gives numbers that are not finite for this example",
-            "use --dtype float32; if it is that already, the model's weights are broken",
+            "use --dtype float32; if it is that already, the model's weights are broken: "
+            "train it again with a lower --lr",
             file=example.file,
             line=example.line,
         )

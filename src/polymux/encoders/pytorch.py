@@ -13,6 +13,7 @@ import torch
 import transformers
 from jaxtyping import Float
 
+from polymux.encoders.facts import loading
 from polymux.errors import ModelError, UsageError, WorkError
 from polymux.tasks import Feature
 
@@ -70,7 +71,7 @@ def load(
     Raises:
         ModelError: the weights lack something that the model has.
     """
-    with quiet():
+    with quiet(), loading(folder):
         model, info = getattr(transformers, auto).from_pretrained(
             folder,
             dtype=DTYPES[dtype],
@@ -187,7 +188,7 @@ def _forward(loaded: Loaded, features: Sequence[Feature]) -> tuple[np.ndarray, n
         logits_QC = loaded.model.score(hidden_BTD[at])
     else:
         with _last_hidden(loaded.model.base_model) as seen:
-            logits_QC = _logits(loaded.model(**inputs), at)
+            logits_QC = logits_at(loaded.model(**inputs), at)
         hidden_BTD = seen[0]
     weights = torch.from_numpy(weights_BT).to(loaded.device)
     means_BD = torch.bmm(weights[:, None, :], hidden_BTD.float())[:, 0]
@@ -224,7 +225,7 @@ def _last_hidden(base: Any) -> Iterator[list[torch.Tensor]]:
         hook.remove()
 
 
-def _logits(output: Any, at: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def logits_at(output: Any, at: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     """Logits at (row, position): of tokens, of a start and an end, or one a row."""
     if "start_logits" in output:
         return torch.stack([output.start_logits[at], output.end_logits[at]], dim=-1)

@@ -187,7 +187,7 @@ def _distributions(
     """Start and end distributions: of an example's windows together, or of each by itself."""
     inside = _inside(features)
     window = np.repeat(np.arange(len(features)), [len(f.align) for f in features])
-    # The released code's softmax runs over question, special tokens and padding, too (D6).
+    # The released code's softmax runs over question, special tokens and padding, too.
     kept = np.ones_like(inside) if aggregate == "surest" else inside
     unit = window
     if aggregate == "joint":

@@ -144,16 +144,9 @@ def gold(
 
 
 def _label_numbers(example: Example, labels: Sequence[str]) -> Int[np.ndarray, "words"]:
-    words = _words(example)
     if example.label is None:
-        return np.full(len(words), -100, dtype=np.int64)
-    if len(example.label) != len(words):
-        raise InputError(
-            f"{len(words)} words have {len(example.label)} labels",
-            "give one label a word",
-            file=example.file,
-            line=example.line,
-        )
+        return np.full(len(_words(example)), -100, dtype=np.int64)
+    check_label(example)
     unknown = sorted(set(example.label) - set(labels))
     if unknown:
         raise InputError(
@@ -163,6 +156,18 @@ def _label_numbers(example: Example, labels: Sequence[str]) -> Int[np.ndarray, "
             line=example.line,
         )
     return np.array([labels.index(label) for label in example.label], dtype=np.int64)
+
+
+def check_label(example: Example) -> None:
+    """Refuse an example that has not one label a word."""
+    words, labels = len(_words(example)), example.label
+    if labels is not None and len(labels) != words:
+        raise InputError(
+            f"{words} words have {len(labels)} labels",
+            "give one label a word",
+            file=example.file,
+            line=example.line,
+        )
 
 
 def predict(

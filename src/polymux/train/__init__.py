@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from polymux import __version__
-from polymux.encoders import load_for_training
+from polymux.encoders import load_for_training, readable
 from polymux.records import Pool
 from polymux.tasks import Feature
 from polymux.train.job import Job, Trained
@@ -23,9 +23,6 @@ from polymux.train.rows import LOSSES, Row, collate, labelled_rows, units
 from polymux.train.start import Labelled, Safety, Start, labelled
 
 __all__ = ["PRESETS", "Fitted", "Recipe", "Trained", "fit", "read_labels", "train"]
-
-# What the two outputs of a head for spans say; its body may have had a head of more.
-SPAN = ("start", "end")
 
 
 def train(
@@ -68,8 +65,9 @@ def train(
     chosen = preset_of(preset, pool.task)
     recipe = chosen.recipe(lr, epochs, batch_size, accumulation, seed, bucketed=bucketed)
     job = Job.begun(out, force=force, resume=resume)
-    start = Start.of(model, pool.task, max_length or chosen.max_length, stride, safety)
-    data = labelled(pool)
+    row = chosen.max_length if max_length is None else max_length
+    start = Start.of(model, pool.task, row, stride, safety)
+    data = labelled(readable(pool, start))
     names, is_new = start.decide_labels(data.found, labels)
     told = _settings(start, data, recipe, names, preset=preset, is_new=is_new)
     if job.is_done:
@@ -87,9 +85,8 @@ def train(
         trackers=trackers,
         progress=progress,
     )
-    outputs = names or (SPAN if is_new else ())
     network, tokenizer = load_for_training(
-        model, task=pool.task, labels=outputs, seed=seed, new_head=is_new, **safety
+        model, task=pool.task, labels=names, seed=seed, new_head=is_new, **safety
     )
     return job.save(network, tokenizer, told | _learn(run, network, tokenizer, start, data, names))
 
@@ -103,7 +100,7 @@ def _learn(
     labels: Sequence[str],
 ) -> dict[str, Any]:
     """Train the network; gives the second half of the manifest."""
-    features = start.prepare(data.examples, tokenizer)
+    features = start.prepare(data.examples)
     rows = labelled_rows(features, start.module.gold(data.examples, features, labels))
     fitted = run(
         network, rows, partial(collate, padding=tokenizer.pad_token_id), LOSSES[start.task]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,10 @@ class Checkpoint:
             os.fsync(file.fileno())
         part.replace(self.folder / FILE)
         self.last = time.monotonic()
+
+    def forget(self) -> None:
+        """Take away what an earlier training left here."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def load(self, trainer: Trainer) -> None:
         """Put the trainer where it was, if it ever was."""

@@ -46,12 +46,10 @@ class Job:
 
     @classmethod
     def begun(cls, out: str | Path, *, force: bool, resume: bool) -> Job:
-        """Make sure that the result can be written, and forget an older checkpoint."""
+        """Make sure that the result can be written."""
         job = cls(Path(out), resume, force)
         if not job.is_done:
             check_free(job.out, force=force)
-        if not resume:
-            shutil.rmtree(job.checkpoint, ignore_errors=True)
         return job
 
     @property

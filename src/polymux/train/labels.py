@@ -13,8 +13,16 @@ def read_labels(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise InputError("there is no such file", "give --labels a text file", file=str(path))
     seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        label = line.strip()
+    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
+        try:
+            label = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"byte {error.start + 1} of the line (0x{raw[error.start]:02X}) is not UTF-8",
+                "convert the file: iconv -f OLD-ENCODING -t UTF-8 OLD > NEW",
+                file=str(path),
+                line=number,
+            ) from error
         if label in seen:
             raise InputError(
                 f"the label {label!r} stands in line {seen[label]} already",

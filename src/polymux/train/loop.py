@@ -171,7 +171,7 @@ def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.lr, betas=recipe.betas)
 
 
-def _accelerator(trackers: Sequence[Any], folder: Path | None, recipe: Recipe) -> Accelerator:
+def _accelerator(trackers: Sequence[Any], folder: Path | None) -> Accelerator:
     logs = None if folder is None else folder / "logs"
     try:
         there = filter_trackers(list(trackers), logs)
@@ -185,8 +185,6 @@ def _accelerator(trackers: Sequence[Any], folder: Path | None, recipe: Recipe) -
     )
     if made.num_processes > 1:
         raise UsageError("training runs in one process", "start polymux without a launcher")
-    if there:
-        made.init_trackers("polymux", config=asdict(recipe))
     return made
 
 
@@ -202,7 +200,7 @@ def _trainer(
 ) -> Trainer:
     where = torch.device(device_named(device))
     return Trainer(
-        accelerator=_accelerator(trackers, folder, recipe),
+        accelerator=_accelerator(trackers, folder),
         device=where,
         model=model.to(where).train(),
         optimizer=_adamw(model, recipe),
@@ -297,6 +295,10 @@ def fit(
         saved = Checkpoint(checkpoint, checkpoint_seconds, name)
     if saved and resume:
         saved.load(trainer)
+    elif saved:
+        saved.forget()
+    if trackers:
+        trainer.accelerator.init_trackers("polymux", config=asdict(recipe))
     start = len(trainer.losses)
     lengths = [length(row) for row in rows] if length and recipe.bucketed else None
     try:

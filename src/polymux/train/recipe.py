@@ -51,6 +51,8 @@ class Recipe:
         for name, value in (positive | given).items():
             if not value > 0 or math.isinf(value):
                 raise UsageError(f"{name} is {value}", f"give a {name} above 0")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"seed is {self.seed}", "give a whole number from 0 to 2^63 - 1")
         if not 0 <= self.warmup <= 1:
             raise UsageError(f"warm-up is {self.warmup}", "give a share from 0 to 1")
         for what, name, table in (

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
-from polymux.encoders.pytorch import batch_of
+from polymux.encoders.pytorch import batch_of, logits_at
 from polymux.tasks import Feature
 
 UNLABELLED = -100
@@ -45,18 +45,13 @@ def units(batch: Mapping[str, Tensor]) -> int:
 
 
 def logits_of(model: Any, batch: Mapping[str, Tensor]) -> Float[Tensor, "positions classes"]:
-    """The logits at every place asked for, by the same call as at inference (D20)."""
+    """The logits at every place asked for, from the same inputs as at inference."""
     inputs = {
         name: batch[name]
         for name in ("input_ids", "attention_mask", "token_type_ids")
         if name in batch
     }
-    at = batch["row"], batch["place"]
-    output = model(**inputs)
-    if "start_logits" in output:
-        return torch.stack([output.start_logits[at], output.end_logits[at]], dim=-1)
-    logits: Tensor = output.logits
-    return logits[at] if logits.ndim == 3 else logits
+    return logits_at(model(**inputs), (batch["row"], batch["place"]))
 
 
 def classes_loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Float[Tensor, ""]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from polymux.encoders import checks
-from polymux.errors import InputError, ModelError, UsageError
+from polymux.encoders.facts import Facts, contents, look_at
+from polymux.encoders.heads import give_padding
+from polymux.errors import InputError, UsageError
 from polymux.records import LABEL_FIELD, Example, Pool, shard_fingerprint
 from polymux.tasks import Feature, Task, task_named
 from polymux.train.labels import decide_labels
@@ -70,21 +72,27 @@ class Start:
 
     path: str
     task: str
-    facts: checks.Facts
+    facts: Facts
     max_length: int
     """Sub-words of a row, special tokens included."""
     stride: int
 
     @classmethod
     def of(cls, path: str | Path, task: str, max_length: int, stride: int, safety: Safety) -> Start:
-        """Find a model and look at it; rows are never longer than it reads."""
-        facts = checks.look_at(
+        """Find a model and look at it; rows are never longer than it reads.
+
+        Raises:
+            UsageError: rows without room, or a stride below 0.
+        """
+        checks.check_at_least("--stride", stride, 0)
+        facts = look_at(
             path,
             allow_pickle=safety.get("allow_pickle", False),
             trust_remote_code=safety.get("trust_remote_code", False),
             offline=safety.get("offline", False),
         )
-        return cls(str(path), task, facts, min(max_length, facts.reads), stride)
+        give_padding(facts.tokenizer)
+        return cls(str(path), task, facts, checks.longest_row(facts, task, max_length), stride)
 
     @property
     def module(self) -> Task:
@@ -94,20 +102,12 @@ class Start:
     @property
     def labels(self) -> tuple[str, ...] | None:
         """Of its trained head; None if it has none for the task."""
-        try:
-            return checks.labels_of(self.facts, self.task)
-        except ModelError:
-            return None
+        return checks.known_labels(self.facts, self.task)
 
     @property
     def fingerprint(self) -> str:
         """A name for its weights and its tokenizer."""
-        digest = blake2b(self.facts.tokenizer.backend_tokenizer.to_str().encode(), digest_size=16)
-        for path in self.facts.weights:
-            with path.open("rb") as file:
-                while block := file.read(1 << 24):
-                    digest.update(block)
-        return digest.hexdigest()
+        return contents(self.facts)
 
     def decide_labels(
         self, found: set[str], given: Sequence[str] | None
@@ -119,12 +119,13 @@ class Start:
             raise UsageError("answers are spans: they have no labels", "leave --labels out")
         return (), self.labels is None
 
-    def prepare(self, examples: Sequence[Example], tokenizer: Any) -> list[Feature]:
+    def prepare(self, examples: Sequence[Example], *, windows: bool = False) -> list[Feature]:
         """The rows that are trained on, cut like those that are chosen by."""
         return self.module.prepare(
             examples,
-            tokenizer,
+            self.facts.tokenizer,
             max_length=self.max_length,
             stride=self.stride,
+            windows=windows,
             pooled="last" if self.facts.is_decoder else "first",
         )
