@@ -148,3 +148,82 @@ def test_an_unquoted_glob_is_explained(
     spilled = sorted(corpus.glob("*/*.conll"))[1:]
     assert quick(body, corpus, tmp_path / "out", *spilled) == 2
     assert "must be quoted" in capsys.readouterr().err
+
+
+def test_train_and_evaluate_split_plain_texts_by_a_function_of_ones_own(
+    body: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text("def letters(text):\n    return list(text)\n")
+    row = {"text": "abc", "labels": ["DET", "NOUN", "VERB"]}
+    file = tmp_path / "texts.jsonl"
+    file.write_text(f"{json.dumps(row)}\n" * 4)
+    words = ("--words", f"{tmp_path / 'mine.py'}:letters", "--field", "labels=labels")
+    assert quick(body, file, tmp_path / "out", "--epochs", 1, *words) == 0
+    test = ("--task", TOKEN, "--test", file, "--device", "cpu", *words)
+    assert polymux("evaluate", tmp_path / "out", *test) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:2] == ["all", "4"]
+
+
+@pytest.mark.parametrize("language", ["[/red]", "[bold]x", ":smile:"])
+def test_a_language_is_shown_as_it_is_written(
+    body: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str
+) -> None:
+    row = {"tokens": ["the", "fox"], "labels": ["DET", "NOUN"], "language": language}
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    assert quick(body, file, tmp_path / "out", "--epochs", 1) == 0
+    capsys.readouterr()
+    test = ("--task", TOKEN, "--test", file, "--language", "language", "--device", "cpu")
+    assert polymux("evaluate", tmp_path / "out", *test) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[0] == language
+
+
+def test_numbers_of_the_command_line_that_cannot_be_are_refused(
+    body: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes(b"caf\xe9\nno\n")
+    for wrong, told in (
+        (("--seed", -1), "seed is -1"),
+        (("--stride", -5), "--stride is -5"),
+        (("--max-length", 0), "leave no room"),
+        (("--labels", latin), f"{latin}:1: byte 4"),
+    ):
+        assert quick(body, corpus, out, *wrong) == 2
+        assert told in capsys.readouterr().err
+    assert quick(body, corpus, out, "--epochs", 1) == 0
+    test = ("--task", TOKEN, "--test", corpus, "--device", "cpu")
+    assert polymux("evaluate", out, *test, "--batch-tokens", -5) == 2
+    assert "--batch-tokens is -5" in capsys.readouterr().err
+
+
+CODE = """
+from transformers import BertConfig, BertForTokenClassification, BertModel
+class MineConfig(BertConfig):
+    model_type = "mine"
+class MineModel(BertModel):
+    config_class = MineConfig
+class MineForTokenClassification(BertForTokenClassification):
+    config_class = MineConfig
+"""
+
+
+def test_a_model_with_its_own_code_is_scored_after_training_as_it_was_trusted_before(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = tiny_model(tmp_path / "mine", TOKEN, labels=KINDS_OF_WORD)
+    (folder / "mine.py").write_text(CODE)
+    auto = {"AutoConfig": "MineConfig", "AutoModel": "MineModel"}
+    auto["AutoModelForTokenClassification"] = "MineForTokenClassification"
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "mine",
+        "architectures": ["MineForTokenClassification"],
+        "auto_map": {name: f"mine.{kind}" for name, kind in auto.items()},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    more = ("--dev", corpus, "--epochs", 1, "--trust-remote-code", "--offline")
+    assert quick(folder, corpus, tmp_path / "out", *more) == 0, capsys.readouterr().err
+    assert (tmp_path / "out" / "dev" / "evaluation.json").is_file()

@@ -62,6 +62,7 @@ def train(
     language: options.Language = None,
     field: options.Fields = [],  # noqa: B006
     format_: options.Format = None,
+    words: options.Words = None,
     on_error: options.OnError = "stop",
     force: options.Force = False,
     offline: options.Offline = False,
@@ -79,7 +80,7 @@ def train(
     from polymux.train import read_labels
     from polymux.train import train as run
 
-    read = _reader(task, language, field, format_, on_error, offline=offline)
+    read = _reader(task, language, field, format_, on_error, offline=offline, words=words)
     pool, dev_pool = read(train_paths, "train"), read(dev, "dev") if dev else None
     with progress() as show:
         trained = run(
@@ -114,6 +115,9 @@ def train(
             device=device,
             max_length=trained.manifest["max_length"],
             stride=trained.manifest["stride"],
+            offline=offline,
+            allow_pickle=allow_pickle,
+            trust_remote_code=trust_remote_code,
         )
         with progress() as show:
             scored = score(load(out), dev_pool, out=out / "dev", force=True, progress=show)
@@ -145,6 +149,7 @@ def evaluate(
     language: options.Language = None,
     field: options.Fields = [],  # noqa: B006
     format_: options.Format = None,
+    words: options.Words = None,
     on_error: options.OnError = "stop",
     force: options.Force = False,
     offline: options.Offline = False,
@@ -170,7 +175,8 @@ def evaluate(
         allow_pickle=allow_pickle,
         trust_remote_code=trust_remote_code,
     )
-    pool = _reader(task, language, field, format_, on_error, offline=offline)(test, "test")
+    read = _reader(task, language, field, format_, on_error, offline=offline, words=words)
+    pool = read(test, "test")
     beside = None if start is None else load(start)
     with progress() as show:
         scored = run(load(model), pool, start=beside, out=out, force=force, progress=show)
@@ -286,7 +292,9 @@ def _table(scored: Evaluation) -> None:
     if len(scored.languages) > 1:
         total = f"{sum(scored.examples.values()):,}"
         table.add_row("mean", total, *_cells(scored, scored.average, scored.start_average))
-    Console(width=None if Console().is_terminal else 200, highlight=False).print(table)
+    width = None if Console().is_terminal else 200
+    # What a file calls a language is no markup: it may be [/red] or :smile:.
+    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
 
 
 def _cells(
