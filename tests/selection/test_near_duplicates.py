@@ -60,3 +60,11 @@ def test_a_large_distance_holds_a_part_of_the_pool_and_never_all_of_it() -> None
     assert chosen.rows.tolist() == [0]
     # A shard of them takes 4 MB, all of them 20 MB and 40 MB as float64.
     assert peak < 25
+
+
+def test_nothing_asked_for_is_answered_by_nothing() -> None:
+    w = world(3)
+    none = Choice(np.empty(0, dtype=np.int64))
+    chosen = apart(none, 0.5, w.ask(0), w.encodings().take)
+    assert chosen is not None
+    assert chosen.rows.tolist() == []

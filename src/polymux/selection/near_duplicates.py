@@ -33,7 +33,9 @@ def apart(choice: Choice, least: float, ask: Ask, fetch: Fetch) -> Choice | None
             kept += [first + start + position for position in new]
             if len(kept) == ask.budget:
                 return _without(choice, kept)
-    return None if len(choice.rows) == ask.depth else _without(choice, kept)
+    if len(kept) < ask.budget and len(choice.rows) == ask.depth:
+        return None
+    return _without(choice, kept)
 
 
 def _new(
@@ -53,5 +55,5 @@ def _new(
 
 
 def _without(choice: Choice, kept: list[int]) -> Choice:
-    passed_over = kept[-1] + 1 - len(kept)
+    passed_over = kept[-1] + 1 - len(kept) if kept else 0
     return Choice(choice.rows[kept], {**choice.facts, "near_duplicates": passed_over})
