@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,11 @@ def test_out_of_memory_halves_the_batch_changes_nothing_and_is_told_once(
     monkeypatch.setattr(pytorch, "_forward", small)
     told = words_model.encode(examples)
     np.testing.assert_allclose(told.embeddings, expected.embeddings, rtol=1e-5, atol=1e-6)
-    assert list(told.predictions) == list(expected.predictions)
+    for one, other in zip(told.predictions, expected.predictions, strict=True):
+        new, old = json.loads(one), json.loads(other)
+        assert new["labels"] == old["labels"]
+        # Rounded to four digits, scores of another batch may fall on the other side.
+        np.testing.assert_allclose(new["scores"], old["scores"], atol=1.5e-4)
     assert max(sizes) > 2
     assert sum("out of memory" in note for note in words_model.notes) == 1
 
