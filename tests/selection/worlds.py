@@ -117,7 +117,7 @@ def knn_uncertainty(w: World, ask: Ask) -> list[int]:
         union = {row for near in neighbours(w, k) for row in near}
         if len(union) >= ask.budget or k >= len(w):
             return _by(w, -w.uncertainty, sorted(union))[: ask.budget]
-        k = min(2 * k, ask.budget)
+        k *= 2
 
 
 def uncertainty_knn(w: World, ask: Ask) -> list[int]:

@@ -135,7 +135,7 @@ def select_many(
         ratio=ratio,
         more_than_budget=reading is not None and reading.more_than_budget,
     )
-    check(ask)
+    check(ask, near_duplicates)
     _refuse_early(rules, source, quotas, gold)
     clock = Clock()
     sample = max(MAP_POINTS, *budgets)

@@ -14,7 +14,8 @@ from polymux.selection import Target
 
 # How many target examples are named with each choice.
 NAMED = 3
-ROWS_AT_ONCE = 512
+# Rows x targets held at once, as float64.
+TABLE_BYTES = 64 * 2**20
 
 
 class Nearness(NamedTuple):
@@ -42,14 +43,15 @@ def near(target: Target, embeddings: Float[np.ndarray, "n dim"], named: int) -> 
     named = min(named, len(target.vectors))
     means, places, distances = [], [], []
     covered = np.full(len(target.vectors), np.inf)
-    for start in range(0, len(embeddings), ROWS_AT_ONCE):
-        rows = embeddings[start : start + ROWS_AT_ONCE]
+    step = max(1, TABLE_BYTES // (8 * len(target.vectors)))
+    for start in range(0, len(embeddings), step):
+        rows = embeddings[start : start + step]
         squares, _ = target.screen(rows)
         table = target.metric.finish(squares)
         means.append(table.mean(axis=1))
         order = np.argsort(table, axis=1, kind="stable")[:, :named]
         places.append(order)
-        exact = target.pairs(np.repeat(rows, named, axis=0), order.ravel())
+        exact = target.pairs(rows, order.ravel(), np.repeat(np.arange(len(rows)), named))
         distances.append(exact.reshape(len(rows), named))
         np.put_along_axis(table, order, distances[-1], axis=1)
         covered = np.minimum(covered, table.min(axis=0))

@@ -21,21 +21,21 @@ def _reach(ask: Ask) -> int:
     return math.ceil((ask.candidates or 1.0) * ask.budget) + ask.more_than_budget
 
 
+def _doubled(first: int, least: int) -> int:
+    """The first doubling of `first` that is not below `least`."""
+    return first << max(0, math.ceil(least / first) - 1).bit_length()
+
+
 def begin_nearest(ask: Ask, size: int | None) -> Nearest:
     """Neighbour lists long enough, most likely, that their union reaches the budget.
 
-    Their length is the first k times a power of two, so that every doubling of k can be read off,
-    and never more than can be of use.
+    Their length is a doubling of the first k, and never more than can be of use.
     """
-    useful = max(ask.k, _reach(ask))
-    if ask.depth > ask.budget:
-        # The doubling that fills a longer ranking may overshoot it.
-        useful = max(useful, 2 * ask.depth)
+    # The doubling that fills a ranking longer than the budget may overshoot it.
+    useful = max(_reach(ask), 2 * ask.depth if ask.depth > ask.budget else 0)
     wanted = size or FIRST_LOOK * math.ceil(_reach(ask) / len(ask.target))
-    k = ask.k
-    while k < min(wanted, useful):
-        k *= 2
-    return Nearest(min(k, useful), Target.of(ask.target, ask.distance), ask.measure)
+    k = _doubled(ask.k, min(wanted, useful))
+    return Nearest(k, Target.of(ask.target, ask.distance), ask.measure)
 
 
 def _union(seen: Nearest, k: int) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"], Hashes]:
@@ -52,14 +52,12 @@ def _candidate_count(seen: Nearest, k: int) -> int:
 def _find_k(seen: Nearest, ask: Ask) -> int | None:
     """The first k, doubled while the union is short of the budget; None if the lists are too short.
 
-    No k is larger than one target alone needs, or than the pool. With `candidates` it is the
-    smallest k that reaches them instead.
+    With `candidates` it is the smallest k that reaches them instead.
     """
-    reach = _reach(ask)
-    k, most = ask.k, min(max(ask.k, reach), seen.seen)
-    while k < most and _candidate_count(seen, k) < reach:
-        k = min(2 * k, most)
-        if k > seen.k:
+    reach, k = _reach(ask), ask.k
+    while k < seen.seen and _candidate_count(seen, k) < reach:
+        k *= 2
+        if k > seen.k and not seen.is_everything:
             return None
     k = min(k, seen.seen)
     if ask.candidates is None:
@@ -77,8 +75,8 @@ def _find_k(seen: Nearest, ask: Ask) -> int | None:
 def knn_uncertainty(seen: Nearest, ask: Ask, fetch: Fetch) -> Choice | None:
     """C = union over t of the k nearest source examples of t; the B least sure of C.
 
-    k starts at `ask.k` and doubles while |C| < B, up to B. A ranking longer than C goes on with
-    what the next doublings add, each by uncertainty.
+    k starts at `ask.k` and doubles while |C| < B. A ranking longer than C goes on with what the
+    next doublings add, each by uncertainty.
     """
     k = _find_k(seen, ask)
     if k is None:
