@@ -74,7 +74,7 @@ def jobs(data: Path, work: Path) -> Mapping[str, Job]:
         "qa": Job(
             "question-answering",
             [str(data / "qa/en/train.json.xz")],
-            2,
+            1,
             _below(data, "qa/*/train.json.xz", {"en", "te"}),
             [str(data / "qa/te/dev.json.xz")],
             "te (dev)",

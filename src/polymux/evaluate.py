@@ -15,10 +15,10 @@ from polymux import __version__
 from polymux.encoders import Model, check_finite, readable
 from polymux.errors import InputError, UsageError
 from polymux.folders import write_texts
+from polymux.progress import Progress
 from polymux.records import LABEL_FIELD, Example, Label, Pool
 from polymux.tasks import TASKS, token
 
-Progress = Callable[[str, int, int | None], None]
 Scores = Mapping[str, float]
 Prediction = dict[str, Any]
 # Examples predicted together: enough to sort by length, few enough to show progress.

@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from tests.models import tiny_model
 from tests.prescribe.worlds import sentences
 

@@ -44,7 +44,7 @@ def test_a_plan_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{broken", "[]", "{}", json.dumps({"languages": None})])
 def test_a_manifest_without_languages_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "selection.json").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match="--language|no languages"):
+    with pytest.raises(InputError, match="no languages"):
         counts_of(tmp_path)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from polymux.errors import UsageError
-
-Progress = Callable[[str, int, int | None], None]
+from polymux.progress import Progress
 
 # -1 quiet, 0 usual, 1 verbose.
 _verbosity: ContextVar[int] = ContextVar("verbosity", default=0)

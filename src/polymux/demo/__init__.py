@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,11 +20,10 @@ from polymux.demo.encoder import Shape, make_encoder
 from polymux.demo.job import TASKS, Outcome, Settings, Training, run
 from polymux.demo.table import commands, markdown, parts
 from polymux.folders import check_free
+from polymux.progress import Progress
 from polymux.readers import read
 
 __all__ = ["DemoResult", "Outcome", "Plan", "Settings", "Shape", "Training", "demo"]
-
-Progress = Callable[[str, int, int | None], None]
 # Written first, so that a folder with it is a demo's; the results are written last.
 SETTINGS, RESULTS, TABLE = "polymux-demo.json", "results.json", "table.md"
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polymux.progress import Progress
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-Progress = Callable[[str, int, int | None], None]
 
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
 PAD, CLS, SEP, UNK, MASK = range(len(SPECIALS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,10 @@ from polymux.folders import write_texts
 from polymux.prescribe import select_many
 from polymux.prescribe.files import to_label
 from polymux.prescribe.summary import summary_files
+from polymux.progress import Progress
 from polymux.readers import read
 from polymux.records import LABEL_FIELD, Pool, Prescription
 from polymux.train import train
-
-Progress = Callable[[str, int, int | None], None]
 
 # What the demo calls the tasks, and where a text's label stands in its files.
 TASKS = {"slots": "token-classification", "intents": "text-classification"}

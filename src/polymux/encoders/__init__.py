@@ -15,14 +15,13 @@ from typing import Protocol, runtime_checkable
 from polymux.encoders.heads import load_for_training
 from polymux.encoders.model import BACKENDS, Model, check_finite
 from polymux.errors import InputError
+from polymux.progress import Progress
 from polymux.records import Encodings, Example, Pool, PoolFile, Shard, shard_fingerprint
 from polymux.store import Store
 from polymux.tasks import Feature
 from polymux.tasks.feature import CHUNK
 
 __all__ = ["BACKENDS", "Model", "check_finite", "encode", "load_for_training", "readable"]
-
-Progress = Callable[[str, int, int | None], None]
 _Read = Iterator[Example | InputError]
 _Prepare = Callable[[Sequence[Example]], list[Feature]]
 

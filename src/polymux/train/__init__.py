@@ -12,11 +12,12 @@ from typing import Any, Unpack
 
 from polymux import __version__
 from polymux.encoders import load_for_training, readable
+from polymux.progress import Progress
 from polymux.records import Pool
 from polymux.tasks import Feature
 from polymux.train.job import Job, Trained
 from polymux.train.labels import read_labels
-from polymux.train.loop import Fitted, Progress, fit
+from polymux.train.loop import Fitted, fit
 from polymux.train.presets import DEFAULT, PRESETS, preset_of
 from polymux.train.recipe import Recipe
 from polymux.train.rows import LOSSES, Row, collate, labelled_rows, units

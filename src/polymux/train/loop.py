@@ -23,12 +23,12 @@ from torch import Tensor, nn
 
 from polymux.encoders.pytorch import device_named
 from polymux.errors import UsageError, WorkError
+from polymux.progress import Progress
 from polymux.train.checkpoint import Checkpoint
 from polymux.train.recipe import Recipe
 
 R = TypeVar("R")
 Batch = Mapping[str, Tensor]
-Progress = Callable[[str, int, int | None], None]
 
 # Batches sorted together by length: enough to save padding, few enough to stay random.
 BUCKET_BATCHES = 50
