@@ -66,7 +66,7 @@ def jobs(data: Path, work: Path) -> Mapping[str, Job]:
         "nli": Job(
             "text-classification",
             [str(data / "nli/en/train.jsonl.xz")],
-            3,
+            1,
             _below(data, "nli/*/train.jsonl.xz", {"en", "ur"}),
             [str(data / "nli/ur/dev.jsonl.xz")],
             "ur (dev)",
