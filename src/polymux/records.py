@@ -256,7 +256,7 @@ class Pick:
     prediction: Any
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prescription:
     """The chosen examples, best first, and how they were chosen."""
 
@@ -269,6 +269,9 @@ class Prescription:
 
     def __len__(self) -> int:
         return len(self.picks)
+
+    def __repr__(self) -> str:
+        return f"Prescription({len(self)} examples by {self.manifest['strategy']})"
 
     @property
     def rows(self) -> list[int]:

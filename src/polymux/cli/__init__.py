@@ -30,6 +30,7 @@ COMMANDS = choose.COMMANDS | model.COMMANDS | demo.COMMANDS | tables.COMMANDS
 for _name, _command in COMMANDS.items():
     app.command(_name, context_settings=LEFTOVERS)(_command)
 
+INTERRUPTED = 130
 # These may stand anywhere on the line.
 GLOBAL_FLAGS = frozenset({"--debug", "-v", "--verbose", "-q", "--quiet"})
 
@@ -65,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # Nothing was asked, and the help was shown.
             sys.exit(2)
         command = " ".join(["polymux", *(a for a in given[:1] if a in COMMANDS)])
-        print(f"polymux: {error.format_message()}", file=sys.stderr)
+        what = error.format_message().replace("Value error, ", "")
+        print(f"polymux: {what}", file=sys.stderr)
         print(f"  hint: {command} --help shows what can be given", file=sys.stderr)
         sys.exit(2)
     except PolymuxError as error:
@@ -82,6 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    if code == INTERRUPTED:
+        print("polymux: interrupted", file=sys.stderr)
+        print(
+            "  hint: nothing half-written was left; train goes on with --resume, select finds "
+            "what it encoded in its store",
+            file=sys.stderr,
+        )
     if code:
         sys.exit(code)
 

@@ -284,8 +284,10 @@ def _print(made: Any, out: Path, *, json: bool) -> None:
     ):
         tell(f"warning: {warning}")
     for pool in ("source", "target"):
-        for note in first.manifest[pool]["notes"]:
-            tell(f"{pool}: {note}", level=1)
+        facts = first.manifest[pool]
+        tell(f"{pool}: {facts['read']:,} read, {facts['duplicates']:,} duplicates left out")
+        for note in facts["notes"]:
+            tell(f"{pool}: {note}")
     card = out if len(made) == 1 else out / "summary.md"
     print(f"  {card / 'report.html' if len(made) == 1 else card}")
 

@@ -106,6 +106,7 @@ def train(
             trust_remote_code=trust_remote_code,
             progress=show,
         )
+    tell(_told(trained.manifest))
     for note in trained.notes:
         tell(note)
     scored = None
@@ -127,6 +128,17 @@ def train(
     if scored is not None:
         _table(scored)
     print(out)
+
+
+def _told(manifest: Mapping[str, Any]) -> str:
+    """One line on a training."""
+    recipe, losses = manifest["recipe"], manifest["epoch_losses"]
+    begun = f", the first {manifest['resumed_at']:,} before" if manifest["resumed_at"] else ""
+    return (
+        f"{manifest['examples']:,} examples, {manifest['updates']:,} updates{begun}; preset "
+        f"{manifest['preset']}, lr {recipe['lr']:g}, batch {recipe['batch_size']}; loss "
+        f"{losses[0]:.3f} to {losses[-1]:.3f}"
+    )
 
 
 def evaluate(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polymux
@@ -112,6 +113,7 @@ def _manifest(
 def _pool_facts(pool: EncodedPool) -> dict[str, Any]:
     return {
         "how": dict(pool.pool.how),
+        "cwd": str(Path.cwd()),
         "paths": [file.path for file in pool.pool.files],
         "fingerprint": pool.fingerprint,
         **asdict(pool.counts),
@@ -149,6 +151,11 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
             )
         if counts.rejected:
             told.append(f"{counts.rejected:,} lines of the {name} were rejected")
+    if facts.get("candidates") == len(made) < source.eligible:
+        told.append(
+            f"all {len(made):,} candidates near the target were taken: uncertainty decided their "
+            "order only (--candidates 4 gives it more to choose from)"
+        )
     if "languages_missing" in facts:
         missing = ", ".join(facts["languages_missing"])
         told.append(f"languages of the plan that are not in the pool: {missing}")

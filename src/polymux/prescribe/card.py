@@ -45,7 +45,7 @@ def card_facts(
         "budget": manifest["budget"],
         "seed": manifest["seed"],
         "model": manifest["model"]["path"],
-        "settings": manifest["settings"],
+        "settings": {k: v for k, v in manifest["settings"].items() if v not in (None, [], False)},
         "source": _counted(manifest["source"]),
         "target": _counted(manifest["target"]),
         "languages": manifest["languages"],
@@ -187,7 +187,10 @@ def readable(pick: Pick) -> Any:
         return pick.prediction
     told = zip(words, pick.prediction["labels"], pick.prediction["scores"], strict=True)
     tagged = [
-        {"label": f"{word}/{label}", "score": score} for word, label, score in told if label != "O"
+        # Isolated, so that a word of another direction stays beside its tag.
+        {"label": f"\u2068{word}\u2069/{label}", "score": score}
+        for word, label, score in told
+        if label != "O"
     ]
     return tagged[:WORDS] or "O for every word"
 

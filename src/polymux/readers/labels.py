@@ -43,8 +43,8 @@ def of_text(value: Any) -> str | None:
 
 
 def of_words(value: Any, words: int) -> tuple[str, ...] | None:
-    """One label a word; null and an empty cell are none."""
-    if value is None or value == "":
+    """One label a word; null, an empty cell and an empty list are none."""
+    if value is None or value in ("", []):
         return None
     value = decoded(value)
     parts = value.split() if isinstance(value, str) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 import numpy as np
@@ -69,8 +70,10 @@ def find_strategy(name: str) -> Strategy | OwnStrategy:
         for entry in entry_points(group="polymux.strategies", name=name):
             STRATEGIES[name] = entry.load()
     if name not in STRATEGIES:
+        near = get_close_matches(name, STRATEGIES, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
         raise UsageError(
-            f"there is no strategy {name!r}", f"choose one of: {', '.join(STRATEGIES)}"
+            f"there is no strategy {name!r}", f"{meant}choose one of: {', '.join(STRATEGIES)}"
         )
     return STRATEGIES[name]
 
@@ -275,10 +278,17 @@ def select_encoded(
     return found[strategy, size].rows
 
 
+# What a strategy needs, in words, and how to give it.
 WHERE_TO_GIVE = {
-    "languages": "tell where an example's language stands: --language FIELD, folder or file",
-    "quotas": "give counts per language: --plan FILE (plan) or --like OUT (same-distribution)",
-    "gold": "name the labelled-language pool: --gold PATH",
+    "languages": (
+        "to know the languages",
+        "tell where an example's language stands: --language FIELD, folder or file",
+    ),
+    "quotas": (
+        "counts per language",
+        "give --plan FILE (plan) or --like OUT (same-distribution)",
+    ),
+    "gold": ("a labelled-language pool", "name it: --gold PATH"),
 }
 
 
@@ -286,4 +296,5 @@ def refuse_missing(name: str, rule: Strategy, given: Mapping[str, bool]) -> None
     """A strategy asked for without what it needs."""
     for need in sorted(rule.needs):
         if not given.get(need, False):
-            raise UsageError(f"{name} needs {need}", WHERE_TO_GIVE[need])
+            what, hint = WHERE_TO_GIVE[need]
+            raise UsageError(f"the strategy {name} needs {what}", hint)

@@ -23,6 +23,9 @@ from polymux.train.recipe import Recipe
 from polymux.train.rows import LOSSES, Row, collate, labelled_rows, units
 from polymux.train.start import Labelled, Safety, Start, labelled
 
+# Below so many updates, at the paper's rates, a model is still what it was.
+FEW_UPDATES = 30
+
 __all__ = ["PRESETS", "Fitted", "Recipe", "Trained", "fit", "read_labels", "train"]
 
 
@@ -45,7 +48,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     trackers: Sequence[Any] = (),
-    checkpoint_seconds: float = 300.0,
+    checkpoint_seconds: float = 30.0,
     progress: Progress | None = None,
     **safety: Unpack[Safety],
 ) -> Trained:
@@ -154,6 +157,11 @@ def _outcome(
         notes.append(
             f"{truncated:,} examples are longer than the rows: {lost:,} words or sub-words of them "
             "were not trained on"
+        )
+    if len(fitted.losses) < FEW_UPDATES:
+        notes.append(
+            f"{len(fitted.losses)} updates hardly move a model: more --epochs, a smaller "
+            "--batch-size or a larger --lr (--preset small) do"
         )
     return {
         "examples": len(data.examples),

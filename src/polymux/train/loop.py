@@ -263,7 +263,7 @@ def fit(
     length: Callable[[R], int] | None = None,
     device: str = "auto",
     checkpoint: Path | None = None,
-    checkpoint_seconds: float = 300.0,
+    checkpoint_seconds: float = 30.0,
     resume: bool = False,
     identity: str = "",
     trackers: Sequence[Any] = (),
