@@ -319,3 +319,11 @@ def test_progress_counts_examples(tagger: Path) -> None:
         ("predicting", 1024, None),
         ("predicting", 1200, None),
     ]
+
+
+def test_gold_labels_that_the_model_does_not_know_are_counted(tagger: Path) -> None:
+    examples = [*names(3, None), token(9, ["the", "fox"], ["O", "B-PRESON"], None)]
+    scored = evaluate(model_of(tagger), Pool.of(examples, TOKEN))
+    assert scored.strangers == {"B-PRESON": 1}
+    assert scored.record["strangers"] == {"B-PRESON": 1}
+    assert evaluate(model_of(tagger), Pool.of(names(3, None), TOKEN)).strangers == {}

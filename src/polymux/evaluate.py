@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ class Evaluation:
     """How many were scored, by language."""
     unlabelled: int
     """Examples that were left out, because nobody labelled them."""
+    strangers: Mapping[str, int] = field(default_factory=dict)
+    """Gold labels that the model does not know, which it can only get wrong: how many of each."""
     start: str | None = None
     start_languages: Mapping[str, Scores] | None = None
 
@@ -69,6 +72,7 @@ class Evaluation:
             "languages": {name: dict(scores) for name, scores in self.languages.items()},
             "examples": dict(self.examples),
             "unlabelled": self.unlabelled,
+            "strangers": dict(self.strangers),
         }
         if self.start_languages is not None:
             out["start"] = {
@@ -214,9 +218,19 @@ class _Tally:
             languages=scores[0],
             examples={names[key]: len(self.gold[key]) for key in order},
             unlabelled=self.unlabelled,
+            strangers=_strangers(self.gold, models[0].labels),
             start=models[1].path if len(models) > 1 else None,
             start_languages=scores[1] if len(models) > 1 else None,
         )
+
+
+def _strangers(gold: Mapping[str | None, Sequence[Label]], labels: Sequence[str]) -> dict[str, int]:
+    """Labels of words and texts that are none of these; a span has none."""
+    counts: Counter[str] = Counter()
+    for told in gold.values():
+        for one in told:
+            counts.update([one] if isinstance(one, str) else one if isinstance(one, tuple) else ())
+    return {label: count for label, count in counts.most_common() if label not in labels}
 
 
 def _judged(

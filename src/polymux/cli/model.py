@@ -193,6 +193,9 @@ def evaluate(
     with progress() as show:
         scored = run(load(model), pool, start=beside, out=out, force=force, progress=show)
     _tell_rejected(pool)
+    if scored.strangers:
+        named = ", ".join(f"{label!r} ({n:,})" for label, n in scored.strangers.items())
+        tell(f"warning: labels that the model does not know, counted as wrong: {named}")
     if scored.unlabelled:
         tell(f"{scored.unlabelled:,} examples without a label were left out")
     if json:
