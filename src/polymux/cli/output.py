@@ -53,15 +53,18 @@ def pairs(given: list[str], option: str) -> dict[str, str]:
 
 
 def _plain() -> Progress:
-    """A line each half minute, where no terminal can redraw."""
-    last = {"": time.monotonic()}
+    """A line when a stage begins and each half minute of it, where no terminal can redraw."""
+    last: dict[str, float] = {}
 
     def show(stage: str, done: int, total: int | None) -> None:
         now = time.monotonic()
-        if now - last.get(stage, last[""]) < PLAIN_LINE_SECONDS:
+        if stage not in last:
+            tell(stage)
+        elif now - last[stage] >= PLAIN_LINE_SECONDS:
+            tell(f"{stage}: {done:,}" + (f" of {total:,}" if total else ""))
+        else:
             return
         last[stage] = now
-        tell(f"{stage}: {done:,}" + (f" of {total:,}" if total else ""))
 
     return show
 
