@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -88,7 +89,7 @@ def shard_fingerprint(examples: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shard:
     """Up to `SHARD_SIZE` consecutive examples of one file: the unit of encoding and storing."""
 
@@ -100,6 +101,11 @@ class Shard:
     def rows(self) -> Int[np.ndarray, "n"]:
         """The rows of its examples in the pool."""
         return np.arange(self.first, self.first + len(self.examples), dtype=np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The name of its examples in the store, worked out once."""
+        return shard_fingerprint(self.examples)
 
 
 @dataclass(frozen=True, slots=True)

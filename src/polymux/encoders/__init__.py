@@ -16,7 +16,7 @@ from polymux.encoders.heads import load_for_training
 from polymux.encoders.model import BACKENDS, Model, check_finite
 from polymux.errors import InputError
 from polymux.progress import Progress
-from polymux.records import Encodings, Example, Pool, PoolFile, Shard, shard_fingerprint
+from polymux.records import Encodings, Example, Pool, PoolFile, Shard
 from polymux.store import Store
 from polymux.tasks import Feature
 from polymux.tasks.feature import CHUNK
@@ -42,7 +42,7 @@ def encode(
         for shard in chain(pool.shards(), [None]):
             ahead: tuple[Shard, Encodings | Future[list[Feature]]] | None = None
             if shard is not None:
-                kept = store and store.get(model.fingerprint, shard_fingerprint(shard.examples))
+                kept = store and store.get(model.fingerprint, shard.fingerprint)
                 ahead = shard, kept or worker.submit(model.prepare, shard.examples)
             if waiting is not None:
                 yield waiting[0], _finish(pool.name, waiting, model, store, progress)
@@ -69,7 +69,7 @@ def _finish(
 
         encodings = model.encode_features(shard.examples, features, tick)
         if store is not None:
-            store.put(model.fingerprint, shard_fingerprint(shard.examples), encodings)
+            store.put(model.fingerprint, shard.fingerprint, encodings)
     if progress is not None:
         progress(f"encode {name}", shard.first + size, None)
     languages = [example.language for example in shard.examples]

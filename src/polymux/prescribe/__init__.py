@@ -140,7 +140,7 @@ def select_many(
     clock = Clock()
     sample = max(MAP_POINTS, *budgets)
     with store_for(store, spool) as shelf:
-        barred, left_out = barred_by({f"exclude {i}": pool for i, pool in enumerate(exclude, 1)})
+        barred, left_out = barred_by(exclude)
         with clock.stage("encode target"):
             aim = Aim.of(target, model, shelf, progress)
         if exclude_target:
@@ -155,13 +155,12 @@ def select_many(
             "near_duplicates": near_duplicates,
             "preset": preset,
             "exclude": [pool.how for pool in exclude],
-            "exclude_rejected": sum(left_out.values()),
+            "exclude_rejected": left_out,
             "exclude_target": exclude_target,
         }
         made: dict[tuple[str, int], Prescription] = {}
         for pool, names in _pools(source, gold, rules).items():
-            stage = f"encode {pool.name}"
-            with clock.stage(stage):
+            with clock.stage(f"encode {pool.name}"):
                 ground = Ground.of(pool, aim, barred, sample=sample, seed=seed, progress=progress)
             asked = _Asked({n: rules[n] for n in names}, ask, quotas, near_duplicates, told)
             made |= _prescribe(asked, ground, budgets, clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,14 +107,14 @@ class Sample:
         return near(self.measured, self.encodings.embeddings[:count], 1).covered
 
 
-def barred_by(pools: Mapping[str, Pool]) -> tuple[HashSet, dict[str, int]]:
-    """Content hashes of examples that may not be chosen, and what of each pool was rejected.
+def barred_by(pools: Sequence[Pool]) -> tuple[HashSet, int]:
+    """Content hashes of examples that may not be chosen, and how many lines were rejected.
 
     Reading them takes no model.
     """
-    barred, rejected = HashSet(), {}
-    for name, pool in pools.items():
+    barred, rejected = HashSet(), 0
+    for pool in pools:
         for shard in pool.shards():
             barred.add(content_hashes(shard.examples))
-        rejected[name] = len(pool.rejected)
+        rejected += len(pool.rejected)
     return barred, rejected

@@ -14,7 +14,7 @@ from polymux.encoders import Model, encode, readable
 from polymux.errors import InputError, WorkError
 from polymux.prescribe.hashes import HashSet
 from polymux.progress import Progress
-from polymux.records import Encodings, Example, Pool, content_hashes, shard_fingerprint
+from polymux.records import Encodings, Example, Pool, content_hashes
 from polymux.store import Store
 
 
@@ -87,9 +87,7 @@ class EncodedPool:
             counts.truncated += int((encodings.lost[kept] > 0).sum())
             counts.words_lost += int(encodings.lost[kept].sum())
             languages = tuple(encodings.languages or [None] * len(encodings))
-            self._shards.append(
-                _Seen(shard.first, shard_fingerprint(shard.examples), kept, languages)
-            )
+            self._shards.append(_Seen(shard.first, shard.fingerprint, kept, languages))
             eligible = replace(encodings, languages=languages).take(kept)
             self.languages.update(language or "" for language in eligible.languages or ())
             for look in see:
