@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.selection.worlds import REFERENCES, World, world
 
 from polymux.records import Encodings
-from polymux.selection import STRATEGIES, Strategy, choose
+from polymux.selection import STRATEGIES, Strategy, choose, look_at
 from polymux.selection.knn_uncertainty import begin_nearest
 
 STREAMING = {name: rule for name, rule in STRATEGIES.items() if isinstance(rule, Strategy)}
@@ -31,7 +31,7 @@ def answer(
     found = choose(
         {name: (STREAMING[name], w.ask(budget, **options))},
         [budget],
-        shards,
+        look_at(shards),
         encodings.take,
     )
     return [int(row) for row in found[name, budget].rows]
@@ -179,7 +179,7 @@ def test_with_near_duplicates_the_choice_keeps_apart_and_still_meets_the_budget(
     found = choose(
         {name: (STREAMING[name], ask)},
         [12],
-        lambda: [encodings],
+        look_at(lambda: [encodings]),
         encodings.take,
         near_duplicates=0.5,
     )
@@ -196,7 +196,7 @@ def test_several_budgets_from_one_look_are_the_choices_made_alone(name: str) -> 
     found = choose(
         {name: (STREAMING[name], w.ask(1))},
         [3, 40, 90],
-        lambda: [encodings],
+        look_at(lambda: [encodings]),
         encodings.take,
     )
     for budget in (3, 40, 90):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
@@ -143,6 +144,18 @@ class Model:
             **self._safety,
         )
         return replace(loaded, notes=self.notes)
+
+    def reading_as(self, backend: str, dtype: str) -> Model:
+        """The same model by another backend or in another precision, with its usual batches."""
+        other = copy(self)
+        for name in ("_itself", "_loaded"):
+            other.__dict__.pop(name, None)
+        _one_of("backend", backend, BACKENDS)
+        other.backend, other._backend = backend, import_module(BACKENDS[backend])
+        _one_of("dtype", dtype, other._backend.DTYPES)
+        other.dtype, other.notes = dtype, []
+        other.batch_tokens = other._backend.BATCH_TOKENS[self.device]
+        return other
 
     def prepare(self, examples: Sequence[Example], *, windows: bool = False) -> list[Feature]:
         """The rows that the model reads; with `windows` as many as hold every word of each."""

@@ -18,6 +18,7 @@ from polymux.prescribe.ground import Aim, Ground, Sample, barred_by
 from polymux.prescribe.own import ask_own
 from polymux.prescribe.plan import counts_of, read_plan, refuse_strangers
 from polymux.prescribe.presets import PRESETS, Preset, measure_named, preset_named
+from polymux.prescribe.screen import CAUTIOUS, SCREENS, refuse_screen, screening
 from polymux.prescribe.spool import store_for
 from polymux.progress import Progress
 from polymux.records import Pool, Prescription
@@ -32,7 +33,7 @@ from polymux.selection import (
     refuse_missing,
 )
 
-__all__ = ["DEFAULT_STRATEGY", "PRESETS", "Options", "Preset", "select", "select_many"]
+__all__ = ["DEFAULT_STRATEGY", "PRESETS", "SCREENS", "Options", "Preset", "select", "select_many"]
 
 DEFAULT_STRATEGY = "knn-uncertainty"
 Quotas = Mapping[str, Mapping[str, int] | None]
@@ -56,6 +57,8 @@ class Options(TypedDict, total=False):
     ratio: float
     near_duplicates: float | None
     preset: str | None
+    screen: str
+    screen_only: bool
     store: str | Path | None
     spool: str | Path | None
     progress: Progress | None
@@ -101,6 +104,8 @@ def select_many(
     ratio: float = 10.0,
     near_duplicates: float | None = None,
     preset: str | None = None,
+    screen: str = "off",
+    screen_only: bool = False,
     store: str | Path | None = None,
     spool: str | Path | None = None,
     progress: Progress | None = None,
@@ -113,9 +118,10 @@ def select_many(
     per language or their CSV file. `distance` is l2 or cosine; `average` (average-dist) mean or
     macro; `k` the first k and `candidates` how many budgets the smallest k must reach
     (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at; `near_duplicates` passes
-    over what is nearer than that to an earlier choice (not for strategies of one's own). Encodings
-    are kept in the folder `store`, or else spooled below `spool` (the system's place for temporary
-    files) and deleted at the end.
+    over what is nearer than that to an earlier choice (not for strategies of one's own). `screen`
+    names a low precision (one of `SCREENS`) in which the whole pool is read; what may matter is
+    then read again by `model` and decided there. Encodings are kept in the folder `store`, or else
+    spooled below `spool` (the system's place for temporary files) and deleted at the end.
     """
     reading = preset_named(preset, model)
     rules = {name: find_strategy(name) for name in strategies}
@@ -137,12 +143,16 @@ def select_many(
     )
     check(ask, near_duplicates)
     _refuse_early(rules, source, quotas, gold)
+    low = screening(model, screen)
+    if low is not None:
+        refuse_screen(rules)
     clock = Clock()
     sample = max(MAP_POINTS, *budgets)
     with store_for(store, spool) as shelf:
         barred, left_out = barred_by(exclude)
         with clock.stage("encode target"):
             aim = Aim.of(target, model, shelf, progress)
+            screened = None if low is None else Aim.of(target, low, shelf, progress)
         if exclude_target:
             barred.add(aim.encodings.hashes)
         ask = replace(
@@ -161,7 +171,15 @@ def select_many(
         made: dict[tuple[str, int], Prescription] = {}
         for pool, names in _pools(source, gold, rules).items():
             with clock.stage(f"encode {pool.name}"):
-                ground = Ground.of(pool, aim, barred, sample=sample, seed=seed, progress=progress)
+                ground = Ground.of(
+                    pool,
+                    aim,
+                    barred,
+                    screened=screened,
+                    sample=sample,
+                    seed=seed,
+                    progress=progress,
+                )
             asked = _Asked({n: rules[n] for n in names}, ask, quotas, near_duplicates, told)
             made |= _prescribe(asked, ground, budgets, clock)
         return {(name, budget): made[name, budget] for name in rules for budget in budgets}
@@ -218,7 +236,14 @@ def _choose(asked: _Asked, sizes: Sequence[int], ground: Ground) -> dict[tuple[s
     for _, question in streaming.values():
         if question.quotas is not None:
             refuse_strangers(question.quotas, pool.languages)
-    found = choose(streaming, sizes, pool.shards, pool.fetch, near_duplicates=asked.near_duplicates)
+    found = choose(
+        streaming,
+        sizes,
+        ground.look,
+        ground.fetch,
+        near_duplicates=asked.near_duplicates,
+        **({} if ground.screen is None else CAUTIOUS),
+    )
     own = {n: rule for n, rule in asked.rules.items() if not isinstance(rule, Strategy)}
     if own:
         found |= ask_own(own, sizes, asked.ask, pool, ground.aim.encodings)

@@ -48,7 +48,7 @@ def prescription(
     """Say why each was chosen; `examples` holds the chosen ones by row."""
     pool, aim = ground.pool, ground.aim
     with clock.stage("explain"):
-        chosen = pool.fetch(answer.choice.rows)
+        chosen = ground.fetch(answer.choice.rows)
         made, covered = picks(chosen, examples, aim.measured, aim.examples, answer.ask.measure)
     manifest = _manifest(answer, made, ground, clock)
     rejected = [*pool.rejected, *aim.pool.rejected]
@@ -58,7 +58,7 @@ def prescription(
         yield card(card_facts(manifest, answer.about, shown, ground, sample))
 
     return Prescription(
-        task=pool.model.task,
+        task=ground.model.task,
         picks=made,
         manifest=manifest,
         files={
@@ -74,7 +74,7 @@ def _manifest(
     answer: Answer, made: tuple[Pick, ...], ground: Ground, clock: Clock
 ) -> dict[str, Any]:
     """All that is needed to make the choice again, and what came of it."""
-    pool, model, ask = ground.pool, ground.pool.model, answer.ask
+    pool, model, ask = ground.pool, ground.model, answer.ask
     chosen = Counter(pick.example.language or "" for pick in made)
     return {
         "polymux": polymux.__version__,

@@ -12,9 +12,10 @@ from polymux.encoders import Model
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.reasons import near
+from polymux.prescribe.screen import MOST_SAMPLE, Decided, Screen
 from polymux.progress import Progress
 from polymux.records import Encodings, Example, Pool, content_hashes
-from polymux.selection import Nearest, Smallest, Target, drawn
+from polymux.selection import Look, Nearest, Smallest, Target, drawn, look_at
 from polymux.store import Store
 from polymux.tasks import TASKS
 
@@ -52,7 +53,11 @@ class Ground:
     """A pool to choose from, and what the card wants to know of it."""
 
     pool: EncodedPool
+    """As the model, or the screen, has read it."""
     aim: Aim
+    model: Model
+    """Whose choice it is."""
+    screen: Screen | None
     sample_rows: Int[np.ndarray, "sample"]
     """An even sample of what may be chosen, in the order drawn."""
     nearest_in_pool: Float[np.ndarray, "targets"]
@@ -65,19 +70,37 @@ class Ground:
         aim: Aim,
         barred: HashSet,
         *,
+        screened: Aim | None,
         sample: int,
         seed: int,
         progress: Progress | None,
     ) -> Ground:
-        """Encode the pool; what the card wants is seen on the way."""
-        model = aim.pool.model
-        drawing = Smallest(sample, drawn(seed, "card"))
-        nearest = Nearest(1, aim.measured, TASKS[model.task].DEFAULT_MEASURE)
-        encoded = EncodedPool(pool, model, aim.pool.store)
+        """Encode the pool; what the card wants is seen on the way.
+
+        With `screened`, the target sample as a low-precision model sees it, that model reads the
+        pool, and the one of `aim` what may matter.
+        """
+        model, read_as = aim.pool.model, screened or aim
+        drawing = Smallest(max(sample, MOST_SAMPLE), drawn(seed, "card"))
+        nearest = Nearest(1, read_as.measured, TASKS[model.task].DEFAULT_MEASURE)
+        encoded = EncodedPool(pool, read_as.pool.model, aim.pool.store)
         encoded.encode(
             barred, overlap=aim.hashes, see=(drawing.see, nearest.see), progress=progress
         )
-        return cls(encoded, aim, drawing.rows, nearest.distances[:, 0])
+        screen = None
+        if screened is not None:
+            decided = Decided(encoded, model, progress)
+            screen = Screen(decided, screened.encodings.embeddings, drawing.rows)
+        return cls(encoded, aim, model, screen, drawing.rows[:sample], nearest.distances[:, 0])
+
+    @property
+    def look(self) -> Look:
+        """How summaries see the pool."""
+        return look_at(self.pool.shards) if self.screen is None else self.screen
+
+    def fetch(self, rows: Int[np.ndarray, "m"]) -> Encodings:
+        """The encodings of these rows by the model whose choice it is, in the order given."""
+        return self.pool.fetch(rows) if self.screen is None else self.screen.decided.fetch(rows)
 
 
 @dataclass(frozen=True, eq=False)

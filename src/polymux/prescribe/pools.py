@@ -150,10 +150,15 @@ class EncodedPool:
         )
 
     def _load(self, seen: _Seen) -> Encodings:
-        encodings = self.store.get(self.model.fingerprint, seen.fingerprint)
+        encodings = self.load(self.model, seen.fingerprint)
+        return replace(encodings, rows=encodings.rows + seen.first, languages=seen.languages)
+
+    def load(self, model: Model, fingerprint: str) -> Encodings:
+        """What the store holds of these examples by this model, their rows counted from 0."""
+        encodings = self.store.get(model.fingerprint, fingerprint)
         if encodings is None:
             raise WorkError(
                 f"encodings are gone from {self.store.folder}",
                 "something emptied the store during the run; run again",
             )
-        return replace(encodings, rows=encodings.rows + seen.first, languages=seen.languages)
+        return encodings

@@ -14,7 +14,16 @@ from jaxtyping import Float, Int, UInt64
 from polymux.errors import UsageError
 from polymux.records import SHARD_SIZE, Encodings
 from polymux.selection.arrays import finite, given_hashes, one_each, row_hashes, vector_hashes
-from polymux.selection.ask import Arrays, Ask, Choice, Fetch, OwnStrategy, Strategy
+from polymux.selection.ask import (
+    Arrays,
+    Ask,
+    Choice,
+    Fetch,
+    OwnStrategy,
+    Question,
+    Strategy,
+    Summary,
+)
 from polymux.selection.average_dist import AVERAGE_DIST, AVERAGES
 from polymux.selection.distance import METRICS, Target
 from polymux.selection.knn_uncertainty import KNN_UNCERTAINTY
@@ -29,10 +38,13 @@ __all__ = [
     "Arrays",
     "Ask",
     "Choice",
+    "Look",
     "Nearest",
     "OwnStrategy",
+    "Question",
     "Smallest",
     "Strategy",
+    "Summary",
     "Target",
     "check",
     "choose",
@@ -40,6 +52,7 @@ __all__ = [
     "drawn",
     "find_strategy",
     "lines",
+    "look_at",
     "refuse_missing",
     "select_encoded",
 ]
@@ -61,7 +74,8 @@ STRATEGIES: dict[str, Strategy | OwnStrategy] = {
 # No pool is as large as this many budgets.
 MOST_BUDGETS = 1e12
 
-Shards = Callable[[], Iterable[Encodings]]
+# From questions to summaries that have seen the whole pool.
+Look = Callable[[Mapping[str, Question]], Mapping[str, Summary]]
 
 
 def find_strategy(name: str) -> Strategy | OwnStrategy:
@@ -86,36 +100,49 @@ def lines() -> dict[str, str]:
     }
 
 
+def look_at(shards: Callable[[], Iterable[Encodings]]) -> Look:
+    """The plain look: all summaries see every shard."""
+
+    def look(questions: Mapping[str, Question]) -> Mapping[str, Summary]:
+        summaries = {name: question.begin() for name, question in questions.items()}
+        for encodings in shards():
+            for seen in summaries.values():
+                seen.see(encodings)
+        return summaries
+
+    return look
+
+
 def choose(
     asked: Mapping[str, tuple[Strategy, Ask]],
     budgets: Sequence[int],
-    shards: Shards,
+    look: Look,
     fetch: Fetch,
     *,
     near_duplicates: float | None = None,
+    first_size: int | None = None,
+    growth: int = 4,
 ) -> dict[tuple[str, int], Choice]:
-    """Answer every strategy and budget with as few looks at the shards as possible.
+    """Answer every strategy and budget with as few looks at the pool as possible.
 
-    `shards()` is called again when a summary turned out too small; `fetch` gives the encodings of
+    `look` is called again when a summary turned out too small; `fetch` gives the encodings of
     rows. With `near_duplicates` an example nearer than that to one ranked before it is passed over,
-    and the ranking goes on.
+    and the ranking goes on. Neighbour lists start at `first_size` (None: as long as will most
+    likely do) and grow by `growth`.
     """
     for _, ask in asked.values():
         check(ask, near_duplicates)
     answers: dict[tuple[str, int], Choice] = {}
     pending = dict(asked)
-    sizes: dict[str, int | None] = dict.fromkeys(asked)
+    sizes: dict[str, int | None] = dict.fromkeys(asked, first_size)
     deeper = 1 if near_duplicates is None else 2
     while pending:
         most = max(budgets)
-        summaries = {
-            name: rule.begin(replace(ask, budget=most, depth=deeper * most), sizes[name])
+        questions = {
+            name: Question(rule, replace(ask, budget=most, depth=deeper * most), sizes[name])
             for name, (rule, ask) in pending.items()
         }
-        for encodings in shards():
-            for seen in summaries.values():
-                seen.see(encodings)
-        for name, seen in summaries.items():
+        for name, seen in look(questions).items():
             found = {}
             rule, ask = pending[name]
             for budget in budgets:
@@ -129,7 +156,7 @@ def choose(
                 answers |= found
                 del pending[name]
             elif isinstance(seen, Nearest):
-                sizes[name] = 4 * seen.k
+                sizes[name] = growth * seen.k
         if near_duplicates is not None:
             deeper *= 2
     return answers
@@ -273,7 +300,11 @@ def select_encoded(
             yield encodings.take(rows[start : start + SHARD_SIZE])
 
     found = choose(
-        {strategy: (rule, ask)}, [size], shards, encodings.take, near_duplicates=near_duplicates
+        {strategy: (rule, ask)},
+        [size],
+        look_at(shards),
+        encodings.take,
+        near_duplicates=near_duplicates,
     )
     return found[strategy, size].rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,25 @@ class Strategy:
     """Of `languages`, `quotas`, `gold`: what the user has to give."""
     is_prefix_consistent: bool = False
     """Whether the choice for 100 is the first 100 of the choice for 1000."""
+    is_drawn: bool = False
+    """Whether content hashes alone decide, and no number that a model gives."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What a look at the pool must answer for one strategy."""
+
+    rule: Strategy
+    ask: Ask
+    size: int | None
+
+    def begin(self) -> Summary:
+        """An empty summary."""
+        return self.rule.begin(self.ask, self.size)
+
+    def about(self, target: Float[np.ndarray, "targets dim"]) -> Question:
+        """The same question about the target sample as another model sees it."""
+        return replace(self, ask=replace(self.ask, target=target))
 
 
 @dataclass(frozen=True, eq=False)

@@ -153,6 +153,17 @@ class Target:
             table[at, to] = self.pairs(embeddings, to, at) < least
         return table
 
+    def nearest(self, embeddings: Vectors) -> Int[np.ndarray, "n"]:
+        """The place of the target nearest to each row, by matrix product."""
+        best = np.full(len(embeddings), np.inf)
+        place = np.zeros(len(embeddings), dtype=np.int64)
+        for rows, targets, lowest, _ in self.bounds(embeddings):
+            here = lowest.min(axis=1)
+            nearer = here < best[rows]
+            place[rows] = np.where(nearer, lowest.argmin(axis=1) + targets.start, place[rows])
+            best[rows] = np.minimum(here, best[rows])
+        return place
+
     def nearest_distance(self, embeddings: Vectors) -> Float[np.ndarray, "n"]:
         """The distance of each row to the target nearest to it, directly."""
         return self._reduced(embeddings, lambda distances: distances.min(axis=-1))

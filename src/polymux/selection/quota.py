@@ -95,7 +95,11 @@ def _given_quotas(seen: Smallest, ask: Ask, fetch: Fetch) -> Choice:
 
 
 RANDOM = Strategy(
-    "random, each example by its own draw", _by_draw("random"), in_order, is_prefix_consistent=True
+    "random, each example by its own draw",
+    _by_draw("random"),
+    in_order,
+    is_prefix_consistent=True,
+    is_drawn=True,
 )
 GOLD = Strategy(
     "random from a labelled-language pool (--gold): the upper bound",
@@ -103,6 +107,7 @@ GOLD = Strategy(
     in_order,
     frozenset({"gold"}),
     is_prefix_consistent=True,
+    is_drawn=True,
 )
 EGALITARIAN = Strategy(
     "random, the same number from every language",
@@ -110,16 +115,19 @@ EGALITARIAN = Strategy(
     egalitarian,
     frozenset({"languages"}),
     is_prefix_consistent=True,
+    is_drawn=True,
 )
 PLAN = Strategy(
     "random with given counts per language (--plan)",
     _by_draw("plan", per_language=True),
     _given_quotas,
     frozenset({"languages", "quotas"}),
+    is_drawn=True,
 )
 SAME_DISTRIBUTION = Strategy(
     "random with the language counts of another choice (--like)",
     _by_draw("same-distribution", per_language=True),
     _given_quotas,
     frozenset({"languages", "quotas"}),
+    is_drawn=True,
 )

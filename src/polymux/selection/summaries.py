@@ -65,6 +65,29 @@ class Smallest:
         """Take over what another summary, with the same n and key, has kept."""
         self._keep(other.keys, other.hashes, other.rows, self._grouped(other.languages))
 
+    def may_enter(
+        self, other: Smallest, encodings: Encodings, slack: float
+    ) -> Bool[np.ndarray, "n"]:
+        """Which of these may enter another summary, if keys of this one are off by `slack`."""
+        count = len(encodings)
+        positions, keys = self.key(encodings, count, other.cut + slack)
+        worst = dict(zip(other.names, other._worst().tolist(), strict=True))
+        told = encodings.languages if self.per_language else None
+        languages = told or [None] * count
+        limits = np.array([worst.get(languages[at], np.inf) for at in positions])
+        may = np.zeros(count, dtype=np.bool_)
+        may[positions] = keys <= limits + slack
+        return may
+
+    def differences(
+        self, screened: Encodings, other: Smallest, exact: Encodings
+    ) -> Float[np.ndarray, "n"]:
+        """How far the keys of some examples are from those that another model's encodings give."""
+        _, ours = self.key(screened, len(screened), np.inf)
+        _, theirs = other.key(exact, len(exact), np.inf)
+        apart: Float[np.ndarray, "n"] = np.abs(ours - theirs)
+        return apart
+
     def _grouped(self, languages: Sequence[str | None]) -> Int[np.ndarray, "m"]:
         """Languages as places in `names`, where new ones are added."""
         place = {name: number for number, name in enumerate(self.names)}
@@ -156,6 +179,24 @@ class Nearest:
             other.hashes[target, column],
             other.uncertainty[target, column],
         )
+
+    def may_enter(
+        self, other: Nearest, encodings: Encodings, slack: float
+    ) -> Bool[np.ndarray, "n"]:
+        """Which of these may enter a list of another summary, if distances are off by `slack`."""
+        may = np.zeros(len(encodings), dtype=np.bool_)
+        for rows, targets, lowest, _ in self.target.bounds(encodings.embeddings):
+            may[rows] |= (lowest <= other.distances[targets, -1] + slack).any(axis=1)
+        return may
+
+    def differences(
+        self, screened: Encodings, other: Nearest, exact: Encodings
+    ) -> Float[np.ndarray, "n"]:
+        """How far the distance of each to its nearest target is from what another model gives."""
+        nearest = self.target.nearest(screened.embeddings)
+        ours = self.target.pairs(screened.embeddings, nearest)
+        apart: Float[np.ndarray, "n"] = np.abs(ours - other.target.pairs(exact.embeddings, nearest))
+        return apart
 
     def _count(self, more: int) -> None:
         """Count what is about to be seen, and make room for it in the lists."""

@@ -1,0 +1,222 @@
+"""Screen, then decide: the choice of an exact model at the price of a low-precision one.
+
+The low-precision model reads the whole pool. Then the examples that its numbers put first are read
+again by the exact model, and so is every other example that may still be among them: whose key,
+taken as favourably as the error bound allows, does not lie beyond the cut. Bound and cut are
+renewed from what was read again, until nothing is left that may enter. What was read again is
+decided by exact numbers alone, so the choice is the exact model's as far as the bound holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.stats import binom
+
+from polymux.encoders import Model, encode
+from polymux.errors import UsageError
+from polymux.prescribe.pools import EncodedPool
+from polymux.progress import Progress
+from polymux.records import SHARD_SIZE, Encodings, Pool
+from polymux.selection import Nearest, OwnStrategy, Question, Strategy, Summary
+
+# Name -> backend and dtype.
+SCREENS: dict[str, tuple[str, str]] = {
+    "bfloat16": ("torch", "bfloat16"),
+    "float16": ("torch", "float16"),
+    "int8": ("openvino", "int8"),
+}
+# Neighbour lists grow by doublings from the first k: all that stands in them is read again.
+CAUTIOUS = {"first_size": 1, "growth": 2}
+# The bound is what this share of the errors does not exceed, with this confidence: an order
+# statistic, whatever their distribution (Wilks 1941).
+QUANTILE = CONFIDENCE = 0.95
+# An even sample of the pool is read by both models: 59 is the least of which the largest error is
+# such a bound, and beyond 299 (the same for a quantile of 0.99) more would not pay.
+LEAST_SAMPLE, MOST_SAMPLE = 59, 299
+SAMPLE_SHARE = 1 / 32
+
+
+def screening(model: Model, name: str) -> Model | None:
+    """The model in the low precision of this name; None for `off`."""
+    if name == "off":
+        return None
+    if name not in SCREENS:
+        raise UsageError(
+            f"there is no screen {name!r}", f"choose one of: off, {', '.join(SCREENS)}"
+        )
+    return model.reading_as(*SCREENS[name])
+
+
+def refuse_screen(rules: Mapping[str, Strategy | OwnStrategy]) -> None:
+    """Refuse to screen for a strategy whose summary is not known."""
+    for name, rule in rules.items():
+        if not isinstance(rule, Strategy):
+            raise UsageError(
+                f"{name} sees all encodings at once: nothing says which of them matter",
+                "leave --screen out for a strategy of your own",
+            )
+
+
+@dataclass(slots=True)
+class Told:
+    """What a screen has to say for the manifest."""
+
+    sampled: int = 0
+    decided: int = 0
+    """Examples that both models read, the sample among them."""
+    rounds: int = 0
+    bounds: dict[str, float] = field(default_factory=dict)
+    """By strategy: how far a key (a distance, an uncertainty) was taken to be off at most."""
+
+
+class Decided:
+    """Rows of a screened pool, read again by the exact model and kept in the store."""
+
+    def __init__(self, pool: EncodedPool, model: Model, progress: Progress | None) -> None:
+        self.pool = pool
+        self.model = model
+        self.progress = progress
+        self.told = Told()
+        self._parts: list[tuple[str, Sequence[str | None]]] = []
+        # By row of the pool: the part that holds it, or -1, and its place there.
+        self._part = np.full(pool.counts.read, -1, dtype=np.int64)
+        self._place = np.zeros(pool.counts.read, dtype=np.int64)
+
+    def __contains__(self, row: int) -> bool:
+        return bool(self._part[row] >= 0)
+
+    def add(self, rows: Int[np.ndarray, "n"]) -> Int[np.ndarray, "new"]:
+        """Read those of these rows that the exact model has not read yet; they come back."""
+        new: Int[np.ndarray, "new"] = np.unique(rows[self._part[rows] < 0])
+        if len(new) > 0:
+            texts = self.pool.examples(new)
+            task = self.pool.pool.task
+            again = Pool.of([texts[int(row)] for row in new], task, name="what is near the cut")
+            for shard, encodings in encode(again, self.model, self.pool.store, self.progress):
+                here = new[shard.rows]
+                self._part[here], self._place[here] = len(self._parts), np.arange(len(here))
+                languages = encodings.languages or [None] * len(here)
+                self._parts.append((shard.fingerprint, languages))
+            self.told.decided += len(new)
+        return new
+
+    def fetch(self, rows: Int[np.ndarray, "n"]) -> Encodings:
+        """The exact encodings of these rows, in the order given."""
+        self.add(rows)
+        home = self._part[rows]
+        order = np.argsort(home, kind="stable")
+        parts = []
+        for part in np.unique(home):
+            fingerprint, languages = self._parts[part]
+            wanted = rows[order][home[order] == part]
+            at = self._place[wanted]
+            held = self.pool.load(self.model, fingerprint).take(at)
+            parts.append(replace(held, rows=wanted, languages=[languages[i] for i in at.tolist()]))
+        back = np.empty(len(rows), dtype=np.int64)
+        back[order] = np.arange(len(rows))
+        return Encodings.concatenate(parts).take(back)
+
+
+@dataclass(frozen=True, eq=False)
+class Screen:
+    """A look at a screened pool: its summaries have seen, exactly, all that may matter."""
+
+    decided: Decided
+    target: Float[np.ndarray, "targets dim"]
+    """The target sample as the low-precision model sees it: errors that both share cancel."""
+    sample: Int[np.ndarray, "sample"]
+    """Rows of an even sample of the pool, in the order drawn."""
+
+    def __call__(self, questions: Mapping[str, Question]) -> Mapping[str, Summary]:
+        """A summary for each question, as if the exact model had read the whole pool."""
+        low = {name: question.about(self.target).begin() for name, question in questions.items()}
+        for encodings in self.decided.pool.shards():
+            for seen in low.values():
+                seen.see(encodings)
+        contests = [
+            _Contest(name, low[name], question.begin())
+            for name, question in questions.items()
+            if not question.rule.is_drawn
+        ]
+        if contests:
+            self._decide(contests)
+        return low | {contest.name: contest.exact for contest in contests}
+
+    def _decide(self, contests: Sequence[_Contest]) -> None:
+        told = self.decided.told
+        share = int(self.decided.pool.counts.eligible * SAMPLE_SHARE)
+        sample = self.sample[: min(max(share, LEAST_SAMPLE), MOST_SAMPLE)]
+        told.sampled = len(sample)
+        known = np.zeros(self.decided.pool.counts.read, dtype=np.bool_)
+        wanted = np.concatenate([sample, *(contest.leading for contest in contests)])
+        while len(wanted):
+            told.rounds += 1
+            wanted = np.unique(wanted)
+            self.decided.add(wanted)
+            known[wanted] = True
+            for start in range(0, len(wanted), SHARD_SIZE):
+                rows = wanted[start : start + SHARD_SIZE]
+                screened, exact = self.decided.pool.fetch(rows), self.decided.fetch(rows)
+                for contest in contests:
+                    contest.see(screened, exact)
+            told.bounds |= {contest.name: contest.bound for contest in contests}
+            wanted = np.concatenate(
+                [
+                    shard.rows[~known[shard.rows] & self._may_matter(contests, shard)]
+                    for shard in self.decided.pool.shards()
+                ]
+            )
+        for contest in contests:
+            contest.close()
+
+    def _may_matter(self, contests: Sequence[_Contest], shard: Encodings) -> Bool[np.ndarray, "n"]:
+        may = np.zeros(len(shard), dtype=np.bool_)
+        for contest in contests:
+            may |= contest.low.may_enter(contest.exact, shard, contest.bound)
+        return may
+
+
+@dataclass(slots=True)
+class _Contest:
+    """One strategy's summary by each model, and how far their keys are apart."""
+
+    name: str
+    low: Any
+    """A summary of the whole pool."""
+    exact: Any
+    """The same kind of summary, of what was decided."""
+    errors: list[Float[np.ndarray, "n"]] = field(default_factory=list)
+
+    @property
+    def leading(self) -> Int[np.ndarray, "m"]:
+        """The rows that the low-precision model puts first."""
+        rows: Int[np.ndarray, "m"] = np.unique(self.low.rows)
+        return rows[rows >= 0]
+
+    @property
+    def bound(self) -> float:
+        """How far a key is off at most, as far as is known."""
+        return upper_quantile(np.concatenate(self.errors))
+
+    def see(self, screened: Encodings, exact: Encodings) -> None:
+        """Take over what was decided."""
+        self.errors.append(self.low.differences(screened, self.exact, exact))
+        self.exact.see(exact)
+
+    def close(self) -> None:
+        """Nothing else may enter: what was decided stands for all that the pool holds."""
+        if isinstance(self.exact, Nearest):
+            self.exact.seen = self.low.seen
+
+
+def upper_quantile(errors: Float[np.ndarray, "n"]) -> float:
+    """What `QUANTILE` of such errors do not exceed, with `CONFIDENCE`; of few, the largest."""
+    ranks = np.arange(1, len(errors) + 1)
+    enough = binom.cdf(ranks - 1, len(errors), QUANTILE) >= CONFIDENCE
+    rank = int(enough.argmax()) if enough.any() else len(errors) - 1
+    return float(np.sort(errors)[rank])
