@@ -134,6 +134,8 @@ def select(
     backend: options.Backend = "auto",
     batch_tokens: options.BatchTokens = None,
     dtype: options.Dtype = "float32",
+    screen: options.Screen = "off",
+    screen_only: options.ScreenOnly = False,
     store: Annotated[
         str | None,
         typer.Option(
@@ -219,6 +221,8 @@ def select(
             ratio=ratio,
             near_duplicates=near_duplicates,
             preset=preset,
+            screen=screen,
+            screen_only=screen_only,
             store=_store_folder(store),
             spool=out.absolute().parent,
             progress=show,

@@ -117,6 +117,22 @@ Backend = Annotated[
     Literal["auto", "torch"],
     typer.Option("--backend", help="What runs the model.", rich_help_panel=RUNNING),
 ]
+Screen = Annotated[
+    Literal["off", "auto", "bfloat16", "float16", "int8"],
+    typer.Option(
+        "--screen",
+        help="Read the pool in low precision, then decide near the cut in full.",
+        rich_help_panel=RUNNING,
+    ),
+]
+ScreenOnly = Annotated[
+    bool,
+    typer.Option(
+        "--screen-only",
+        help="Decide nothing again; say what share is kept on a sample.",
+        rich_help_panel=RUNNING,
+    ),
+]
 BatchTokens = Annotated[
     int | None,
     typer.Option(

@@ -146,13 +146,15 @@ def select_many(
     low = screening(model, screen)
     if low is not None:
         refuse_screen(rules)
+    elif screen_only:
+        raise UsageError("--screen-only without a screen", "name one: --screen auto")
     clock = Clock()
     sample = max(MAP_POINTS, *budgets)
     with store_for(store, spool) as shelf:
         barred, left_out = barred_by(exclude)
         with clock.stage("encode target"):
             aim = Aim.of(target, model, shelf, progress)
-            screened = None if low is None else Aim.of(target, low, shelf, progress)
+            screened = aim if low is None else Aim.of(target, low, shelf, progress)
         if exclude_target:
             barred.add(aim.encodings.hashes)
         ask = replace(
@@ -168,6 +170,11 @@ def select_many(
             "exclude_rejected": left_out,
             "exclude_target": exclude_target,
         }
+        judge = aim
+        if screen_only:
+            # The choice is the low-precision model's own; the other one only judges a sample of it.
+            aim = screened
+            ask = replace(ask, target=aim.encodings.embeddings)
         made: dict[tuple[str, int], Prescription] = {}
         for pool, names in _pools(source, gold, rules).items():
             with clock.stage(f"encode {pool.name}"):
@@ -175,7 +182,8 @@ def select_many(
                     pool,
                     aim,
                     barred,
-                    screened=screened,
+                    read_as=screened,
+                    judge=judge,
                     sample=sample,
                     seed=seed,
                     progress=progress,
@@ -244,6 +252,8 @@ def _choose(asked: _Asked, sizes: Sequence[int], ground: Ground) -> dict[tuple[s
         near_duplicates=asked.near_duplicates,
         **({} if ground.screen is None else CAUTIOUS),
     )
+    if ground.trial is not None:
+        ground.trial.judge(streaming, sizes)
     own = {n: rule for n, rule in asked.rules.items() if not isinstance(rule, Strategy)}
     if own:
         found |= ask_own(own, sizes, asked.ask, pool, ground.aim.encodings)

@@ -104,6 +104,7 @@ def _manifest(
         if any(pool.languages)
         else None,
         "facts": dict(answer.choice.facts),
+        "screen": ground.screened,
         "seconds": {stage: round(spent, 3) for stage, spent in clock.seconds.items()},
         "peak_memory_mb": round(clock.peak_memory_mb, 1),
         "warnings": _warnings(answer, made, ground),
@@ -162,9 +163,12 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
     if "languages_short" in facts:
         short = ", ".join(facts["languages_short"])
         told.append(f"languages with fewer examples than planned, others filled up: {short}")
+    told += [] if ground.screen is None else ground.screen.warnings
+    told += [] if ground.trial is None else ground.trial.warnings(answer.strategy, len(made))
     if answer.settings["exclude_rejected"]:
         told.append(
             f"{answer.settings['exclude_rejected']:,} lines of what is excluded were rejected: "
             "such examples may be chosen again"
         )
-    return told + ground.pool.model.notes + ground.pool.store.notes
+    notes = dict.fromkeys([*ground.model.notes, *ground.pool.model.notes])
+    return [*told, *notes, *ground.pool.store.notes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,7 +13,7 @@ from polymux.encoders import Model
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.reasons import near
-from polymux.prescribe.screen import MOST_SAMPLE, Decided, Screen
+from polymux.prescribe.screen import TRIAL, Decided, Screen, Trial
 from polymux.progress import Progress
 from polymux.records import Encodings, Example, Pool, content_hashes
 from polymux.selection import Look, Nearest, Smallest, Target, drawn, look_at
@@ -58,6 +59,9 @@ class Ground:
     model: Model
     """Whose choice it is."""
     screen: Screen | None
+    """How what may matter is decided; None where every example is read by the model itself."""
+    trial: Trial | None
+    """With a screen that decides nothing: what it keeps of the choice, on a sample."""
     sample_rows: Int[np.ndarray, "sample"]
     """An even sample of what may be chosen, in the order drawn."""
     nearest_in_pool: Float[np.ndarray, "targets"]
@@ -70,33 +74,43 @@ class Ground:
         aim: Aim,
         barred: HashSet,
         *,
-        screened: Aim | None,
+        read_as: Aim,
+        judge: Aim,
         sample: int,
         seed: int,
         progress: Progress | None,
     ) -> Ground:
         """Encode the pool; what the card wants is seen on the way.
 
-        With `screened`, the target sample as a low-precision model sees it, that model reads the
-        pool, and the one of `aim` what may matter.
+        `aim` is the target sample as seen by the model whose choice it is, `read_as` by the model
+        that reads the pool, `judge` by the exact one. Where all are the same nothing is screened.
         """
-        model, read_as = aim.pool.model, screened or aim
-        drawing = Smallest(max(sample, MOST_SAMPLE), drawn(seed, "card"))
+        model, reader, exact = (each.pool.model for each in (aim, read_as, judge))
+        drawing = Smallest(max(sample, TRIAL), drawn(seed, "card"))
         nearest = Nearest(1, read_as.measured, TASKS[model.task].DEFAULT_MEASURE)
-        encoded = EncodedPool(pool, read_as.pool.model, aim.pool.store)
+        encoded = EncodedPool(pool, reader, aim.pool.store)
         encoded.encode(
             barred, overlap=aim.hashes, see=(drawing.see, nearest.see), progress=progress
         )
-        screen = None
-        if screened is not None:
-            decided = Decided(encoded, model, progress)
-            screen = Screen(decided, screened.encodings.embeddings, drawing.rows)
-        return cls(encoded, aim, model, screen, drawing.rows[:sample], nearest.distances[:, 0])
+        decided = Decided(encoded, exact, progress)
+        target = read_as.encodings.embeddings
+        screen = Screen(decided, target, drawing.rows) if reader is not model else None
+        trial = None
+        if reader is model and exact is not model:
+            trial = Trial(decided, judge.encodings.embeddings, drawing.rows[:TRIAL])
+        lies = nearest.distances[:, 0]
+        return cls(encoded, aim, model, screen, trial, drawing.rows[:sample], lies)
 
     @property
     def look(self) -> Look:
         """How summaries see the pool."""
         return look_at(self.pool.shards) if self.screen is None else self.screen
+
+    @property
+    def screened(self) -> dict[str, Any] | None:
+        """What the manifest says of the screen."""
+        how = self.screen or self.trial
+        return None if how is None else how.facts
 
     def fetch(self, rows: Int[np.ndarray, "m"]) -> Encodings:
         """The encodings of these rows by the model whose choice it is, in the order given."""

@@ -10,7 +10,8 @@ decided by exact numbers alone, so the choice is the exact model's as far as the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,16 @@ from polymux.errors import UsageError
 from polymux.prescribe.pools import EncodedPool
 from polymux.progress import Progress
 from polymux.records import SHARD_SIZE, Encodings, Pool
-from polymux.selection import Nearest, OwnStrategy, Question, Strategy, Summary
+from polymux.selection import (
+    Ask,
+    Nearest,
+    OwnStrategy,
+    Question,
+    Strategy,
+    Summary,
+    choose,
+    look_at,
+)
 
 # Name -> backend and dtype.
 SCREENS: dict[str, tuple[str, str]] = {
@@ -33,12 +43,16 @@ SCREENS: dict[str, tuple[str, str]] = {
 # Neighbour lists grow by doublings from the first k: all that stands in them is read again.
 CAUTIOUS = {"first_size": 1, "growth": 2}
 # The bound is what this share of the errors does not exceed, with this confidence: an order
-# statistic, whatever their distribution (Wilks 1941).
-QUANTILE = CONFIDENCE = 0.95
-# An even sample of the pool is read by both models: 59 is the least of which the largest error is
-# such a bound, and beyond 299 (the same for a quantile of 0.99) more would not pay.
+# statistic, whatever their distribution (Wilks 1941). Of fewer than 2,995 errors it is the largest.
+QUANTILE, CONFIDENCE = 0.999, 0.95
+# An even sample of the pool is read by both models, so that the bound does not stand on examples at
+# the cut alone. The largest of 59 errors bounds 0.95 of them with that confidence, of 299 0.99.
 LEAST_SAMPLE, MOST_SAMPLE = 59, 299
 SAMPLE_SHARE = 1 / 32
+# Where more than this share is read twice, reading all of it once is about as fast.
+DOES_NOT_PAY = 0.5
+# With --screen-only: the sample on which both models choose, and the least that they choose of it.
+TRIAL, LEAST_TRIAL = 1000, 20
 
 
 def screening(model: Model, name: str) -> Model | None:
@@ -87,9 +101,6 @@ class Decided:
         self._part = np.full(pool.counts.read, -1, dtype=np.int64)
         self._place = np.zeros(pool.counts.read, dtype=np.int64)
 
-    def __contains__(self, row: int) -> bool:
-        return bool(self._part[row] >= 0)
-
     def add(self, rows: Int[np.ndarray, "n"]) -> Int[np.ndarray, "new"]:
         """Read those of these rows that the exact model has not read yet; they come back."""
         new: Int[np.ndarray, "new"] = np.unique(rows[self._part[rows] < 0])
@@ -131,6 +142,21 @@ class Screen:
     """The target sample as the low-precision model sees it: errors that both share cancel."""
     sample: Int[np.ndarray, "sample"]
     """Rows of an even sample of the pool, in the order drawn."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says: what read the pool, how many were decided, by which bounds."""
+        model = self.decided.pool.model
+        return {"model": model.fingerprint, **model.settings, **asdict(self.decided.told)}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know."""
+        told, count = self.decided.told, self.decided.pool.counts.eligible
+        if told.decided <= DOES_NOT_PAY * count:
+            return []
+        what = f"{told.decided:,} of {count:,} examples were read twice"
+        return [f"the screen did not pay: {what} (--screen off reads each of them once)"]
 
     def __call__(self, questions: Mapping[str, Question]) -> Mapping[str, Summary]:
         """A summary for each question, as if the exact model had read the whole pool."""
@@ -212,6 +238,66 @@ class _Contest:
         """Nothing else may enter: what was decided stands for all that the pool holds."""
         if isinstance(self.exact, Nearest):
             self.exact.seen = self.low.seen
+
+
+@dataclass(eq=False)
+class Trial:
+    """A choice by the low-precision model alone, judged by the exact one on an even sample."""
+
+    decided: Decided
+    target: Float[np.ndarray, "targets dim"]
+    """The target sample as the exact model sees it."""
+    sample: Int[np.ndarray, "sample"]
+    kept: dict[tuple[str, int], tuple[int, float]] = field(default_factory=dict)
+    """By strategy and budget: how many were chosen from the sample, and the share kept."""
+
+    def judge(self, asked: Mapping[str, tuple[Strategy, Ask]], budgets: Sequence[int]) -> None:
+        """Choose from the sample by both models, the same share of it, but no fewer than 20."""
+        count = self.decided.pool.counts.eligible
+        scaled = {
+            budget: min(len(self.sample), max(LEAST_TRIAL, budget * len(self.sample) // count))
+            for budget in budgets
+        }
+        low, exact = (f(self.sample) for f in (self.decided.pool.fetch, self.decided.fetch))
+        judged = {
+            name: (rule, replace(ask, target=self.target)) for name, (rule, ask) in asked.items()
+        }
+        sizes = sorted(set(scaled.values()))
+        ours, theirs = (
+            choose(who, sizes, look_at(partial(iter, [seen])), partial(_rows_of, seen))
+            for who, seen in ((asked, low), (judged, exact))
+        )
+        for name in asked:
+            for budget, size in scaled.items():
+                same = np.intersect1d(ours[name, size].rows, theirs[name, size].rows)
+                self.kept[name, budget] = size, len(same) / size
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says: what read the pool, and what it kept of a sample's choice."""
+        model = self.decided.pool.model
+        return {
+            "model": model.fingerprint,
+            **model.settings,
+            "only": True,
+            "sampled": len(self.sample),
+            "kept": {
+                f"{name}/{budget}": {"of": size, "share": round(share, 4)}
+                for (name, budget), (size, share) in self.kept.items()
+            },
+        }
+
+    def warnings(self, strategy: str, budget: int) -> list[str]:
+        """What a person should know of this choice."""
+        size, share = self.kept[strategy, budget]
+        of = f"of the {size} that full precision chooses from a sample of {len(self.sample):,}"
+        return [f"chosen in {self.decided.pool.model.dtype} alone: {of}, it keeps {share:.0%}"]
+
+
+def _rows_of(seen: Encodings, rows: Int[np.ndarray, "m"]) -> Encodings:
+    """The encodings of these rows of the pool."""
+    order = np.argsort(seen.rows)
+    return seen.take(order[np.searchsorted(seen.rows, rows, sorter=order)])
 
 
 def upper_quantile(errors: Float[np.ndarray, "n"]) -> float:
