@@ -13,8 +13,9 @@ from tests.encoders.worlds import world
 from tests.models import KINDS, tiny_model
 
 from polymux.encoders import Model, pytorch
+from polymux.encoders.rows import Outputs, Rows
 from polymux.errors import UsageError, WorkError
-from polymux.tasks import TASKS, Feature
+from polymux.tasks import TASKS
 
 CUT = {"token-classification": 48, "text-classification": 48, "question-answering": 96}
 
@@ -89,15 +90,6 @@ def test_d20_segments_are_read_the_same_way_in_a_batch_and_alone(tmp_path: Path)
         assert not batch["attention_mask"][row, length:].any()
 
 
-def test_batches_hold_the_token_budget_and_every_row_once() -> None:
-    lengths = np.array([3, 50, 7, 7, 120, 1, 30])
-    batches = list(pytorch._batches(lengths, 64))
-    assert sorted(i for batch in batches for i in batch) == list(range(7))
-    assert batches == [[4], [1], [6, 2], [3, 0, 5]]
-    for batch in batches:
-        assert len(batch) * lengths[batch].max() <= 64 or len(batch) == 1
-
-
 @pytest.fixture
 def words_model(tmp_path: Path) -> Model:
     return Model(tiny_model(tmp_path), task="token-classification", device="cpu", batch_tokens=512)
@@ -110,11 +102,11 @@ def test_out_of_memory_halves_the_batch_changes_nothing_and_is_told_once(
     expected = words_model.encode(examples)
     real, sizes = pytorch._forward, []
 
-    def small(loaded: pytorch.Loaded, features: list[Feature]) -> tuple[np.ndarray, np.ndarray]:
-        sizes.append(len(features))
-        if len(features) > 2:
+    def small(loaded: pytorch.Loaded, rows: Rows, start: int, stop: int) -> Outputs:
+        sizes.append(stop - start)
+        if stop - start > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(loaded, features)
+        return real(loaded, rows, start, stop)
 
     monkeypatch.setattr(pytorch, "_forward", small)
     told = words_model.encode(examples)

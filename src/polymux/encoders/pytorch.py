@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
-from jaxtyping import Float
 
 from polymux.encoders.facts import loading
+from polymux.encoders.rows import Arrays, Outputs, Rows, Tick, in_batches
 from polymux.errors import ModelError, UsageError, WorkError
 from polymux.tasks import Feature
 
 # Positions in a batch, padding included: measured where a batch stops getting faster.
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-Tick = Callable[[int], None]
-Arrays = tuple[Float[np.ndarray, "features dim"], Float[np.ndarray, "positions classes"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,45 +115,22 @@ def quiet() -> Iterator[None]:
 def forward(loaded: Loaded, features: Sequence[Feature], tick: Tick | None = None) -> Arrays:
     """Mean last hidden states at `embed_at`, a row a feature; logits at all `logits_at`, in order.
 
-    Features are sorted by length and batched by a token budget, longest first. `tick` hears how
-    many features are done.
+    `tick` hears how many features are done.
     """
-    lengths_F = np.array([len(f.input_ids) for f in features])
-    asked_F = np.array([len(f.logits_at) for f in features])
-    embeddings: list[Any] = [None] * len(features)
-    logits: list[Any] = [None] * len(features)
-    done = 0
-    for batch in _batches(lengths_F, loaded.batch_tokens):
-        means_BD, logits_QC = _run(loaded, [features[i] for i in batch])
-        cuts = np.cumsum(asked_F[batch])[:-1]
-        for i, mean_D, part in zip(batch, means_BD, np.split(logits_QC, cuts), strict=True):
-            embeddings[i], logits[i] = mean_D, part
-        done += len(batch)
-        if tick is not None:
-            tick(done)
-    return np.stack(embeddings), np.concatenate(logits)
+    rows = Rows.of(features, loaded.device)
+    return in_batches(rows, loaded.batch_tokens, partial(_run, loaded, rows), tick)
 
 
-def _batches(lengths: np.ndarray, budget: int) -> Iterator[list[int]]:
-    """Positions by falling length, as many at once as the budget holds when padded."""
-    order = np.argsort(-lengths, kind="stable").tolist()
-    start = 0
-    while start < len(order):
-        size = max(1, budget // int(lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
-
-
-def _run(loaded: Loaded, features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:
+def _run(loaded: Loaded, rows: Rows, start: int, stop: int) -> list[Outputs]:
     """One batch; out of memory, its halves."""
     try:
-        return _forward(loaded, features)
+        return [_forward(loaded, rows, start, stop)]
     except RuntimeError as error:
         if not _is_memory(error):
             raise
-    if len(features) == 1:
+    if stop - start == 1:
         raise WorkError(
-            f"the device has no memory for one row of {len(features[0].input_ids)} sub-words",
+            f"the device has no memory for one row of {rows.lengths[start]} sub-words",
             "use a smaller --max-length, a smaller model, or another --device",
         )
     if not loaded.notes:
@@ -164,9 +139,8 @@ def _run(loaded: Loaded, features: Sequence[Feature]) -> tuple[np.ndarray, np.nd
         )
     if loaded.device.type == "cuda":
         torch.cuda.empty_cache()
-    half = len(features) // 2
-    parts = [_run(loaded, features[:half]), _run(loaded, features[half:])]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    half = (start + stop) // 2
+    return [*_run(loaded, rows, start, half), *_run(loaded, rows, half, stop)]
 
 
 def _is_memory(error: RuntimeError) -> bool:
@@ -174,15 +148,10 @@ def _is_memory(error: RuntimeError) -> bool:
 
 
 @torch.inference_mode()
-def _forward(loaded: Loaded, features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:
+def _forward(loaded: Loaded, rows: Rows, start: int, stop: int) -> Outputs:
     """B features, T positions, D dimensions, C classes, Q positions asked for."""
-    inputs = batch_of(features, loaded.padding, loaded.device)
-    rows_Q = np.repeat(np.arange(len(features)), [len(f.logits_at) for f in features])
-    places_Q = [at for f in features for at in f.logits_at]
-    weights_BT = np.zeros(tuple(inputs["input_ids"].shape), dtype=np.float32)
-    for row, feature in enumerate(features):
-        weights_BT[row, list(feature.embed_at)] = 1 / len(feature.embed_at)
-    at = torch.as_tensor(rows_Q).to(loaded.device), torch.as_tensor(places_Q).to(loaded.device)
+    inputs, weights_BT = rows.padded(start, stop, loaded.padding)
+    at = rows.asked(start, stop)
     if loaded.reads_last:
         hidden_BTD = loaded.model.base_model(**inputs).last_hidden_state
         logits_QC = loaded.model.score(hidden_BTD[at])
@@ -190,9 +159,8 @@ def _forward(loaded: Loaded, features: Sequence[Feature]) -> tuple[np.ndarray, n
         with _last_hidden(loaded.model.base_model) as seen:
             logits_QC = logits_at(loaded.model(**inputs), at)
         hidden_BTD = seen[0]
-    weights = torch.from_numpy(weights_BT).to(loaded.device)
-    means_BD = torch.bmm(weights[:, None, :], hidden_BTD.float())[:, 0]
-    return means_BD.cpu().numpy(), logits_QC.float().cpu().numpy()
+    means_BD = torch.bmm(weights_BT[:, None, :], hidden_BTD.float())[:, 0]
+    return means_BD, logits_QC.float()
 
 
 def batch_of(

@@ -238,6 +238,9 @@ def _spans(length: int, room: int, stride: int) -> list[tuple[int, int]]:
 
 def _homes(positions: Sequence[int], spans: Sequence[tuple[int, int]]) -> list[int]:
     """For every position the window that shows most around it, the earlier of equals; -1: none."""
+    if len(spans) == 1:
+        ((start, end),) = spans
+        return [0 if start <= position < end else -1 for position in positions]
     homes = []
     for position in positions:
         depth, home = max(
