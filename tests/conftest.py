@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -22,10 +23,10 @@ def data() -> Path:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests marked `data` out, uncounted, where nobody has the corpora."""
-    if os.environ.get("POLYMUX_DATA"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("data")]
+    """Leave out, uncounted, the tests marked `data` or `cuda` where nobody has either."""
+    absent = [] if os.environ.get("POLYMUX_DATA") else ["data"]
+    absent += [] if torch.cuda.is_available() else ["cuda"]
+    left_out = [item for item in items if any(map(item.get_closest_marker, absent))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("data")]
+        items[:] = [item for item in items if item not in left_out]
