@@ -134,6 +134,9 @@ def select(
     backend: options.Backend = "auto",
     batch_tokens: options.BatchTokens = None,
     dtype: options.Dtype = "float32",
+    engine: options.Engine = "local",
+    ray_address: options.RayAddress = None,
+    workers: options.Workers = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -219,6 +222,9 @@ def select(
             ratio=ratio,
             near_duplicates=near_duplicates,
             preset=preset,
+            engine=engine,
+            ray_address=ray_address,
+            workers=workers,
             store=_store_folder(store),
             spool=out.absolute().parent,
             progress=show,

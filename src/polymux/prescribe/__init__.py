@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from polymux.encoders import Model
+from polymux.engines import opened
 from polymux.errors import UsageError
 from polymux.prescribe.answer import Answer, prescription
 from polymux.prescribe.card import MAP_POINTS
@@ -56,6 +57,9 @@ class Options(TypedDict, total=False):
     ratio: float
     near_duplicates: float | None
     preset: str | None
+    engine: str
+    ray_address: str | None
+    workers: int | None
     store: str | Path | None
     spool: str | Path | None
     progress: Progress | None
@@ -101,6 +105,9 @@ def select_many(
     ratio: float = 10.0,
     near_duplicates: float | None = None,
     preset: str | None = None,
+    engine: str = "local",
+    ray_address: str | None = None,
+    workers: int | None = None,
     store: str | Path | None = None,
     spool: str | Path | None = None,
     progress: Progress | None = None,
@@ -113,9 +120,10 @@ def select_many(
     per language or their CSV file. `distance` is l2 or cosine; `average` (average-dist) mean or
     macro; `k` the first k and `candidates` how many budgets the smallest k must reach
     (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at; `near_duplicates` passes
-    over what is nearer than that to an earlier choice (not for strategies of one's own). Encodings
-    are kept in the folder `store`, or else spooled below `spool` (the system's place for temporary
-    files) and deleted at the end.
+    over what is nearer than that to an earlier choice (not for strategies of one's own). `engine`
+    says who encodes, local or ray (`workers` of them, on the cluster at `ray_address` if that is
+    given), and does not change the choice. Encodings are kept in the folder `store`, or else
+    spooled below `spool` (the system's place for temporary files) and deleted at the end.
     """
     reading = preset_named(preset, model)
     rules = {name: find_strategy(name) for name in strategies}
@@ -139,10 +147,10 @@ def select_many(
     _refuse_early(rules, source, quotas, gold)
     clock = Clock()
     sample = max(MAP_POINTS, *budgets)
-    with store_for(store, spool) as shelf:
+    with store_for(store, spool) as shelf, opened(engine, ray_address, workers) as hands:
         barred, left_out = barred_by(exclude)
         with clock.stage("encode target"):
-            aim = Aim.of(target, model, shelf, progress)
+            aim = Aim.of(target, model, shelf, hands, progress)
         if exclude_target:
             barred.add(aim.encodings.hashes)
         ask = replace(
@@ -154,6 +162,8 @@ def select_many(
         told = {
             "near_duplicates": near_duplicates,
             "preset": preset,
+            "engine": engine,
+            "workers": workers,
             "exclude": [pool.how for pool in exclude],
             "exclude_rejected": left_out,
             "exclude_target": exclude_target,

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polymux.encoders import Model
+from polymux.engines import Engine
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.reasons import near
@@ -30,9 +31,11 @@ class Aim:
     """Ready for L2 distances, which the reasons are told in."""
 
     @classmethod
-    def of(cls, target: Pool, model: Model, store: Store, progress: Progress | None) -> Aim:
+    def of(
+        cls, target: Pool, model: Model, store: Store, engine: Engine, progress: Progress | None
+    ) -> Aim:
         """Encode the target sample."""
-        pool = EncodedPool(target, model, store)
+        pool = EncodedPool(target, model, store, engine)
         pool.encode(HashSet(), progress=progress)
         encodings = pool.all()
         examples = pool.examples(encodings.rows)
@@ -70,10 +73,10 @@ class Ground:
         progress: Progress | None,
     ) -> Ground:
         """Encode the pool; what the card wants is seen on the way."""
-        model = aim.pool.model
+        model, store, engine = aim.pool.model, aim.pool.store, aim.pool.engine
         drawing = Smallest(sample, drawn(seed, "card"))
         nearest = Nearest(1, aim.measured, TASKS[model.task].DEFAULT_MEASURE)
-        encoded = EncodedPool(pool, model, aim.pool.store)
+        encoded = EncodedPool(pool, model, store, engine)
         encoded.encode(
             barred, overlap=aim.hashes, see=(drawing.see, nearest.see), progress=progress
         )
