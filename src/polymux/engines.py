@@ -26,8 +26,8 @@ from polymux.records import Encodings, Example
 
 # How often a shard is given out again because its worker was lost.
 RETRIES = 5
-# Processor cores of a worker where nobody says how many workers: more help one model little, and
-# with fewer a node holds more copies of it.
+# Processor cores of a worker at most: more help one model little, and with fewer a node holds more
+# copies of it.
 CORES = 4
 # Seconds to wait for all workers to start, and for one: a cluster may have to grow first.
 GRACE, PATIENCE = 60.0, 600.0
@@ -220,14 +220,14 @@ class _Crew:
         if on_gpu and gpus < 1:
             raise UsageError("the Ray cluster has no GPU", "use --device cpu")
         count = self.asked or max(1, int(gpus if on_gpu else cores / CORES))
+        threads = _threads(cores / count)
         hired = ray.remote(
-            num_cpus=0.0 if on_gpu else _share(cores, count),
+            num_cpus=0.0 if on_gpu else min(threads, _share(cores, count)),
             num_gpus=min(1.0, _share(gpus, count)) if on_gpu else 0.0,
             max_restarts=-1,
             max_task_retries=RETRIES,
         )(Worker)
-        threads = None if on_gpu else _threads(cores / count)
-        self.actors = [hired.remote(threads) for _ in range(count)]
+        self.actors = [hired.remote(None if on_gpu else threads) for _ in range(count)]
         self.starting = {actor.process.remote(): i for i, actor in enumerate(self.actors)}
         if _done(self.starting, GRACE):
             return
@@ -269,7 +269,7 @@ def _share(there: float, count: int) -> float:
 def _threads(cores: float) -> int:
     """Threads of a worker; whoever says how many means the workers too."""
     said = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(int(cores), int(said) if said.isdecimal() else int(cores)))
+    return max(1, min(int(cores), CORES, int(said) if said.isdecimal() else CORES))
 
 
 def _done(calls: Mapping[Any, int], seconds: float = 0.0) -> list[Any]:
