@@ -8,6 +8,11 @@ PolymuxError            the root: the command line catches this one, once
 '- WorkError            exit 1: the work failed (disk, memory, numbers that are not finite)
 """
 
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
 
 class PolymuxError(Exception):
     """The root of the tree: what is wrong, where, and what to do about it."""
@@ -22,6 +27,10 @@ class PolymuxError(Exception):
         self.hint = hint
         self.file = file
         self.line = line
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way gives `file` and `line` by position, which are names only.
+        return partial(type(self), file=self.file, line=self.line), (self.what, self.hint)
 
     @property
     def place(self) -> str:

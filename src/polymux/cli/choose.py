@@ -136,6 +136,9 @@ def select(
     dtype: options.Dtype = "float32",
     screen: options.Screen = "off",
     screen_only: options.ScreenOnly = False,
+    engine: options.Engine = "local",
+    ray_address: options.RayAddress = None,
+    workers: options.Workers = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -223,6 +226,9 @@ def select(
             preset=preset,
             screen=screen,
             screen_only=screen_only,
+            engine=engine,
+            ray_address=ray_address,
+            workers=workers,
             store=_store_folder(store),
             spool=out.absolute().parent,
             progress=show,

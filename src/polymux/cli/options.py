@@ -133,6 +133,30 @@ ScreenOnly = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine", help="Who encodes: this process, or Ray's workers.", rich_help_panel=RUNNING
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="The Ray cluster (without it, Ray on this machine).",
+        rich_help_panel=RUNNING,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Ray workers (one a GPU; without GPUs one for four cores).",
+        rich_help_panel=RUNNING,
+    ),
+]
 BatchTokens = Annotated[
     int | None,
     typer.Option(

@@ -5,8 +5,9 @@ Heavy packages are imported when a model is made, never when this module is.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -14,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from polymux.encoders.heads import load_for_training
 from polymux.encoders.model import BACKENDS, Model, check_finite
+from polymux.engines import Engine, Finish, opened
 from polymux.errors import InputError
 from polymux.progress import Progress
 from polymux.records import Encodings, Example, Pool, PoolFile, Shard
@@ -27,54 +29,54 @@ _Prepare = Callable[[Sequence[Example]], list[Feature]]
 
 
 def encode(
-    pool: Pool, model: Model, store: Store | None = None, progress: Progress | None = None
+    pool: Pool,
+    model: Model,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> Iterator[tuple[Shard, Encodings]]:
     """Take a pool through a model, a shard at a time; what the store holds is not read again.
 
-    The next shard is cut into rows in a thread while the model reads this one.
+    An open `engine` says who works on the shards (this process without one); it changes neither
+    their order nor what is in them.
 
     Raises:
         InputError: a file, or an example in which the model sees nothing (`readable` leaves out).
-        WorkError: numbers that are not finite, or no memory for one row.
+        WorkError: numbers that are not finite, no memory for one row, or no worker is left.
     """
-    waiting: tuple[Shard, Encodings | Future[list[Feature]]] | None = None
-    with ThreadPoolExecutor(1) as worker:
-        for shard in chain(pool.shards(), [None]):
-            ahead: tuple[Shard, Encodings | Future[list[Feature]]] | None = None
-            if shard is not None:
-                kept = store and store.get(model.fingerprint, shard.fingerprint)
-                ahead = shard, kept or worker.submit(model.prepare, shard.examples)
-            if waiting is not None:
-                yield waiting[0], _finish(pool.name, waiting, model, store, progress)
-            waiting = ahead
+    waiting: deque[tuple[Shard, Encodings | Finish]] = deque()
+    with opened() if engine is None else nullcontext(engine) as hands:
+        for shard in pool.shards():
+            kept = store and store.get(model.fingerprint, shard.fingerprint)
+            waiting.append((shard, kept or hands.begin(model, shard.examples)))
+            if len(waiting) > hands.ahead:
+                yield _finish(pool.name, *waiting.popleft(), model, store, progress)
+        while waiting:
+            yield _finish(pool.name, *waiting.popleft(), model, store, progress)
 
 
 def _finish(
     name: str,
-    waiting: tuple[Shard, Encodings | Future[list[Feature]]],
+    shard: Shard,
+    begun: Encodings | Finish,
     model: Model,
     store: Store | None,
     progress: Progress | None,
-) -> Encodings:
-    shard, begun = waiting
-    size = len(shard.examples)
+) -> tuple[Shard, Encodings]:
+    def tick(share: float) -> None:
+        if progress is not None:
+            progress(f"encode {name}", shard.first + int(len(shard.examples) * share), None)
+
     if isinstance(begun, Encodings):
         encodings = begun
     else:
-        features = begun.result()
-
-        def tick(done: int) -> None:
-            if progress is not None:
-                progress(f"encode {name}", shard.first + size * done // len(features), None)
-
-        encodings = model.encode_features(shard.examples, features, tick)
+        encodings = begun(tick)
         if store is not None:
             store.put(model.fingerprint, shard.fingerprint, encodings)
-    if progress is not None:
-        progress(f"encode {name}", shard.first + size, None)
+    tick(1.0)
     languages = [example.language for example in shard.examples]
     told = None if all(language is None for language in languages) else languages
-    return replace(encodings, rows=shard.rows, languages=told)
+    return shard, replace(encodings, rows=shard.rows, languages=told)
 
 
 @runtime_checkable

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -74,6 +73,7 @@ class Model:
         self.batch_tokens = usual if batch_tokens is None else batch_tokens
         checks.check_at_least("--batch-tokens", self.batch_tokens, 1)
         self._safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
+        self._offline = offline
         self._facts = look_at(path, **self._safety, offline=offline)
         self.labels = checks.labels_of(self._facts, task)
         """By class number; none for question answering."""
@@ -83,6 +83,14 @@ class Model:
             self.notes.append(f"{path} does not name its labels: they are {', '.join(self.labels)}")
         self.max_length = self._longest(max_length)
         """Longest row, special tokens included."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It travels as what it was made from; the weights are read where they are needed."""
+        # A folder by its whole path, but a name on the hub as it is: its folder differs by machine.
+        is_folder = Path(self.path).expanduser().is_dir()
+        path = str(self._facts.folder.absolute()) if is_folder else self.path
+        options = {**self.settings, **self._safety, "offline": self._offline}
+        return partial(type(self), path, task=self.task, **options), ()
 
     @property
     def tokenizer(self) -> Any:
@@ -147,9 +155,9 @@ class Model:
 
     def reading_as(self, backend: str, dtype: str) -> Model:
         """The same model by another backend or in another precision, with its usual batches."""
-        other = copy(self)
-        for name in ("_itself", "_loaded"):
-            other.__dict__.pop(name, None)
+        known = {k: v for k, v in vars(self).items() if k not in ("_itself", "_loaded")}
+        other = type(self).__new__(type(self))
+        other.__dict__.update(known)
         _one_of("backend", backend, BACKENDS)
         other.backend, other._backend = backend, import_module(BACKENDS[backend])
         _one_of("dtype", dtype, other._backend.DTYPES)

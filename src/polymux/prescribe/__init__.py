@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from polymux.encoders import Model
+from polymux.engines import opened
 from polymux.errors import UsageError
 from polymux.prescribe.answer import Answer, prescription
 from polymux.prescribe.card import MAP_POINTS
@@ -59,6 +60,9 @@ class Options(TypedDict, total=False):
     preset: str | None
     screen: str
     screen_only: bool
+    engine: str
+    ray_address: str | None
+    workers: int | None
     store: str | Path | None
     spool: str | Path | None
     progress: Progress | None
@@ -106,6 +110,9 @@ def select_many(
     preset: str | None = None,
     screen: str = "off",
     screen_only: bool = False,
+    engine: str = "local",
+    ray_address: str | None = None,
+    workers: int | None = None,
     store: str | Path | None = None,
     spool: str | Path | None = None,
     progress: Progress | None = None,
@@ -120,7 +127,9 @@ def select_many(
     (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at; `near_duplicates` passes
     over what is nearer than that to an earlier choice (not for strategies of one's own). `screen`
     names a low precision (one of `SCREENS`) in which the whole pool is read; what may matter is
-    then read again by `model` and decided there. Encodings are kept in the folder `store`, or else
+    then read again by `model` and decided there (not with `screen_only`). `engine`
+    says who encodes, local or ray (`workers` of them, on the cluster at `ray_address` if that is
+    given), and does not change the choice. Encodings are kept in the folder `store`, or else
     spooled below `spool` (the system's place for temporary files) and deleted at the end.
     """
     reading = preset_named(preset, model)
@@ -150,11 +159,11 @@ def select_many(
         raise UsageError("--screen-only without a screen", "name one: --screen auto")
     clock = Clock()
     sample = max(MAP_POINTS, *budgets)
-    with store_for(store, spool) as shelf:
+    with store_for(store, spool) as shelf, opened(engine, ray_address, workers) as hands:
         barred, left_out = barred_by(exclude)
         with clock.stage("encode target"):
-            aim = Aim.of(target, model, shelf, progress)
-            screened = aim if low is None else Aim.of(target, low, shelf, progress)
+            aim = Aim.of(target, model, shelf, hands, progress)
+            screened = aim if low is None else Aim.of(target, low, shelf, hands, progress)
         if exclude_target:
             barred.add(aim.encodings.hashes)
         ask = replace(
@@ -166,6 +175,8 @@ def select_many(
         told = {
             "near_duplicates": near_duplicates,
             "preset": preset,
+            "engine": engine,
+            "workers": workers,
             "exclude": [pool.how for pool in exclude],
             "exclude_rejected": left_out,
             "exclude_target": exclude_target,

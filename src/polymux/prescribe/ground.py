@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polymux.encoders import Model
+from polymux.engines import Engine
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.reasons import near
@@ -32,9 +33,11 @@ class Aim:
     """Ready for L2 distances, which the reasons are told in."""
 
     @classmethod
-    def of(cls, target: Pool, model: Model, store: Store, progress: Progress | None) -> Aim:
+    def of(
+        cls, target: Pool, model: Model, store: Store, engine: Engine, progress: Progress | None
+    ) -> Aim:
         """Encode the target sample."""
-        pool = EncodedPool(target, model, store)
+        pool = EncodedPool(target, model, store, engine)
         pool.encode(HashSet(), progress=progress)
         encodings = pool.all()
         examples = pool.examples(encodings.rows)
@@ -88,7 +91,7 @@ class Ground:
         model, reader, exact = (each.pool.model for each in (aim, read_as, judge))
         drawing = Smallest(max(sample, TRIAL), drawn(seed, "card"))
         nearest = Nearest(1, read_as.measured, TASKS[model.task].DEFAULT_MEASURE)
-        encoded = EncodedPool(pool, reader, aim.pool.store)
+        encoded = EncodedPool(pool, reader, aim.pool.store, aim.pool.engine)
         encoded.encode(
             barred, overlap=aim.hashes, see=(drawing.see, nearest.see), progress=progress
         )

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from polymux.encoders import Model, encode, readable
+from polymux.engines import Engine
 from polymux.errors import InputError, WorkError
 from polymux.prescribe.hashes import HashSet
 from polymux.progress import Progress
@@ -50,10 +51,11 @@ class Counts:
 class EncodedPool:
     """A pool, its encodings in a store, and masks that leave out duplicates and what is barred."""
 
-    def __init__(self, pool: Pool, model: Model, store: Store) -> None:
+    def __init__(self, pool: Pool, model: Model, store: Store, engine: Engine) -> None:
         self.pool = readable(pool, model) if pool.skip_bad else pool
         self.model = model
         self.store = store
+        self.engine = engine
         self.counts = Counts()
         self.languages: Counter[str] = Counter()
         self.fingerprint = ""
@@ -73,7 +75,7 @@ class EncodedPool:
         """Encode every shard, or find it in the store; each `see` looks at what may be chosen."""
         known = HashSet()
         digest = blake2b(digest_size=16)
-        for shard, encodings in encode(self.pool, self.model, self.store, progress):
+        for shard, encodings in encode(self.pool, self.model, self.store, progress, self.engine):
             digest.update(encodings.hashes.tobytes())
             is_first = known.add(encodings.hashes)
             is_barred = barred.contains(encodings.hashes)

@@ -108,7 +108,8 @@ class Decided:
             texts = self.pool.examples(new)
             task = self.pool.pool.task
             again = Pool.of([texts[int(row)] for row in new], task, name="what is near the cut")
-            for shard, encodings in encode(again, self.model, self.pool.store, self.progress):
+            read = encode(again, self.model, self.pool.store, self.progress, self.pool.engine)
+            for shard, encodings in read:
                 here = new[shard.rows]
                 self._part[here], self._place[here] = len(self._parts), np.arange(len(here))
                 languages = encodings.languages or [None] * len(here)

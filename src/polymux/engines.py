@@ -1,0 +1,351 @@
+"""ENGINES: who works on the shards of a pool, this process or Ray's workers.
+
+An engine decides where a shard is worked on, never what comes of it: shards are begun and looked at
+in the order of the pool, and each is worked on as a whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import pickle
+import signal
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, Protocol, runtime_checkable
+
+from polymux.errors import ModelError, PolymuxError, UsageError, WorkError
+from polymux.records import Encodings, Example
+
+# How often a shard is given out again because its worker was lost.
+RETRIES = 5
+# Processor cores of a worker at most: more help one model little, and with fewer a node holds more
+# copies of it.
+CORES = 4
+# Seconds to wait for all workers to start, and for one: a cluster may have to grow first.
+GRACE, PATIENCE = 60.0, 600.0
+# Seconds in which a cluster takes a connection; Ray alone would try for minutes.
+ANSWER = 10.0
+
+Tick = Callable[[float], None]
+Finish = Callable[[Tick], Encodings]
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What works on shards: a model. Pickled, it travels to workers."""
+
+    device: str
+    notes: list[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """A name for everything that decides its numbers."""
+
+    def prepare(self, examples: Sequence[Example]) -> list[Any]:
+        """The rows that it reads of these examples."""
+
+    def encode_features(
+        self,
+        examples: Sequence[Example],
+        features: list[Any],
+        tick: Callable[[int], None] | None = None,
+    ) -> Encodings:
+        """What it says of them; `tick` hears how many rows are done."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """An engine that is open."""
+
+    @property
+    def ahead(self) -> int:
+        """How many shards may be begun while one is waited for."""
+
+    def begin(self, reader: Reader, examples: tuple[Example, ...]) -> Finish:
+        """Begin a shard; what is returned waits for it, telling the share of it that is done."""
+
+
+def opened(
+    name: str = "local", address: str | None = None, workers: int | None = None
+) -> AbstractContextManager[Engine]:
+    """An engine; what it started ends with it.
+
+    `address` is the HOST:PORT of a Ray cluster (without one Ray runs on this machine), `workers`
+    how many models read at once.
+
+    Raises:
+        UsageError: there is no such engine, it is not installed, or an option is not its own.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"there is no engine {name!r}", f"choose one of: {', '.join(ENGINES)}")
+    return ENGINES[name](address, workers)
+
+
+@contextmanager
+def here(address: str | None = None, workers: int | None = None) -> Iterator[Engine]:
+    """This process: the next shard is cut into rows in a thread while the model reads this one."""
+    for option, value in (("--ray-address", address), ("--workers", workers)):
+        if value is not None:
+            raise UsageError(f"{option} is for the engine ray", "add --engine ray, or drop it")
+    with ThreadPoolExecutor(1) as thread:
+        yield _Here(thread)
+
+
+@contextmanager
+def on_ray(address: str | None = None, workers: int | None = None) -> Iterator[Engine]:
+    """Ray's workers, each with the model; one that is lost costs only its shards.
+
+    Nothing is started before there is a shard to encode.
+    """
+    if find_spec("ray") is None:
+        raise UsageError("Ray is not installed", "pip install 'polymux[ray]'")
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers is {workers}", "give a whole number above 0, or drop it")
+    crew = _Crew(address, workers)
+    try:
+        yield crew
+    finally:
+        crew.leave()
+
+
+ENGINES: dict[str, Callable[[str | None, int | None], AbstractContextManager[Engine]]] = {
+    "local": here,
+    "ray": on_ray,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """The local engine, with the thread that prepares."""
+
+    thread: ThreadPoolExecutor
+    ahead: int = 1
+
+    def begin(self, reader: Reader, examples: tuple[Example, ...]) -> Finish:
+        prepared = self.thread.submit(reader.prepare, examples)
+
+        def finish(tick: Tick) -> Encodings:
+            features = prepared.result()
+            return reader.encode_features(
+                examples, features, lambda done: tick(done / len(features))
+            )
+
+        return finish
+
+
+class Worker:
+    """What runs in a worker: it makes each model once, from how it was pickled."""
+
+    def __init__(self, threads: int | None) -> None:
+        if threads is not None:
+            # Torch is not imported yet, and reads it when it is.
+            os.environ["OMP_NUM_THREADS"] = str(threads)
+        self._readers: dict[str, Reader] = {}
+
+    def process(self) -> int:
+        """The number of its process."""
+        return os.getpid()
+
+    def encode(
+        self, fingerprint: str, pickled: bytes, examples: tuple[Example, ...]
+    ) -> tuple[Encodings, list[str]]:
+        """What the model says of a shard, and what a person should know of how it read.
+
+        Raises:
+            ModelError: the model of that name is another one here.
+        """
+        if fingerprint not in self._readers:
+            reader: Reader = pickle.loads(pickled)  # noqa: S301  (the driver made it)
+            if reader.fingerprint != fingerprint:
+                raise ModelError(
+                    f"the model on the worker {socket.gethostname()} is another one than here",
+                    "every node needs the same model under the same path, the same versions of "
+                    "polymux and torch, and measures of your own as an installed entry point",
+                )
+            self._readers[fingerprint] = reader
+        reader = self._readers[fingerprint]
+        return reader.encode_features(examples, reader.prepare(examples)), reader.notes
+
+
+@dataclass(slots=True)
+class _Crew:
+    """Workers of a Ray cluster, hired when the first shard is begun."""
+
+    address: str | None
+    asked: int | None
+    actors: list[Any] = field(default_factory=list)
+    starting: dict[Any, int] = field(default_factory=dict)
+    """The first call of each worker that has not answered yet, and its number in `actors`."""
+    given: dict[Any, int] = field(default_factory=dict)
+    """Calls that may be unfinished, and the number of their worker."""
+    is_ours: bool = False
+    """Ray itself was started here."""
+
+    @property
+    def ahead(self) -> int:
+        return 2 * len(self.actors)
+
+    def begin(self, reader: Reader, examples: tuple[Example, ...]) -> Finish:
+        if not self.actors:
+            self._hire(reader.device)
+        worker = self._freest()
+        call = self.actors[worker].encode.remote(reader.fingerprint, pickle.dumps(reader), examples)
+        self.given[call] = worker
+
+        def finish(tick: Tick) -> Encodings:
+            told: tuple[Encodings, list[str]] = _answer(call)
+            encodings, notes = told
+            self.given.pop(call, None)
+            reader.notes.extend(note for note in notes if note not in reader.notes)
+            # A copy: what Ray hands out is read-only and occupies its memory.
+            return encodings.take(encodings.rows)
+
+        return finish
+
+    def _hire(self, device: str) -> None:
+        self.is_ours = _connect(self.address)
+        import ray
+
+        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        cores, gpus = there.get("CPU", 1.0), there.get("GPU", 0.0)
+        on_gpu = device == "cuda"
+        if on_gpu and gpus < 1:
+            raise UsageError("the Ray cluster has no GPU", "use --device cpu")
+        count = self.asked or max(1, int(gpus if on_gpu else cores / CORES))
+        threads = _threads(cores / count)
+        hired = ray.remote(
+            num_cpus=0.0 if on_gpu else min(threads, _share(cores, count)),
+            num_gpus=min(1.0, _share(gpus, count)) if on_gpu else 0.0,
+            max_restarts=-1,
+            max_task_retries=RETRIES,
+        )(Worker)
+        self.actors = [hired.remote(None if on_gpu else threads) for _ in range(count)]
+        self.starting = {actor.process.remote(): i for i, actor in enumerate(self.actors)}
+        if _done(self.starting, GRACE):
+            return
+        if not ray.wait(list(self.starting), timeout=PATIENCE)[0]:
+            raise WorkError(
+                "no Ray worker could start",
+                "`ray status` says what the cluster has room for: add nodes, or end other jobs",
+            )
+
+    def _freest(self) -> int:
+        """The worker with the fewest shards of those that run."""
+        for call in _done(self.starting):
+            _answer(call)
+            del self.starting[call]
+        for call in _done(self.given):
+            del self.given[call]
+        load = Counter(self.given.values())
+        running = set(range(len(self.actors))) - set(self.starting.values())
+        return min(sorted(running), key=lambda worker: load[worker])
+
+    def leave(self) -> None:
+        """Let the workers go, and Ray itself if it was started here."""
+        if not self.actors and not self.is_ours:
+            return
+        import ray
+
+        if ray.is_initialized():
+            for actor in self.actors:
+                ray.kill(actor)
+            if self.is_ours:
+                ray.shutdown()
+
+
+def _share(there: float, count: int) -> float:
+    """What each of `count` may hold, as Ray counts it: a whole number, or ten-thousandths of 1."""
+    return there // count or math.floor(10_000 * there / count) / 10_000
+
+
+def _threads(cores: float) -> int:
+    """Threads of a worker; whoever says how many means the workers too."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(int(cores), CORES, int(said) if said.isdecimal() else CORES))
+
+
+def _done(calls: Mapping[Any, int], seconds: float = 0.0) -> list[Any]:
+    """Which calls have been answered, or will be within that time if all of them are."""
+    import ray
+
+    done: list[Any] = []
+    if calls:
+        done, _ = ray.wait(list(calls), num_returns=len(calls), timeout=seconds)
+    return done
+
+
+def _answer(call: Any) -> Any:
+    """What a worker returned; an error of polymux arrives as it was raised there."""
+    import ray
+
+    try:
+        return ray.get(call)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, PolymuxError | OSError):
+            raise error.cause from None
+        raise
+    except ray.exceptions.RayError as error:
+        told = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise WorkError(
+            f"Ray's workers failed: {' ... '.join(dict.fromkeys([told[0], told[-1]]))}",
+            "every node needs polymux and its packages; a worker that runs out of memory is lost: "
+            "fewer --workers, smaller --batch-tokens",
+        ) from error
+
+
+def _connect(address: str | None) -> bool:
+    """Connect to a cluster, or start one on this machine; whether Ray has to be shut down later."""
+    place = address or os.environ.get("RAY_ADDRESS")
+    if place is None:
+        # Ray reads them when it is imported. It has no password: only this machine may reach it.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        return False
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    is_main = threading.current_thread() is threading.main_thread()
+    ending = signal.getsignal(signal.SIGTERM)
+    try:
+        if place is None:
+            ray.init(address="local", include_dashboard=False, **quiet)
+        else:
+            _reach(place)
+            ray.init(address=place, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"Ray cannot be used: {str(error).splitlines()[0]}",
+            "give the HOST:PORT of a cluster that runs, with the same versions of Ray and Python",
+        ) from error
+    finally:
+        # Ray puts its own in this place, and never takes it away.
+        if is_main and ending is not None:
+            signal.signal(signal.SIGTERM, ending)
+    return True
+
+
+def _reach(place: str) -> None:
+    host, _, port = place.rpartition(":")
+    if place == "auto":
+        return
+    if not host or "/" in host or not port.isdecimal():
+        raise UsageError(
+            f"{place} is no address of a Ray cluster",
+            "give HOST:PORT, as `ray start --head` printed it",
+        )
+    try:
+        socket.create_connection((host, int(port)), ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"no Ray cluster answers at {place}: {error}",
+            "start one with `ray start --head`, or drop --ray-address to use this machine",
+        ) from error
