@@ -16,21 +16,26 @@ from polymux.records import SHARD_SIZE, Encodings
 from polymux.selection.arrays import finite, given_hashes, one_each, row_hashes, vector_hashes
 from polymux.selection.ask import Arrays, Ask, Choice, Fetch, OwnStrategy, Strategy
 from polymux.selection.average_dist import AVERAGE_DIST, AVERAGES
+from polymux.selection.bounded import Bounded
 from polymux.selection.distance import METRICS, Target
 from polymux.selection.knn_uncertainty import KNN_UNCERTAINTY
 from polymux.selection.near_duplicates import apart
+from polymux.selection.product import PRODUCT, Product
 from polymux.selection.quota import EGALITARIAN, GOLD, PLAN, RANDOM, SAME_DISTRIBUTION, drawn
 from polymux.selection.round_robin import ROUND_ROBIN
 from polymux.selection.summaries import Nearest, Smallest
 from polymux.selection.uncertainty import UNCERTAINTY, UNCERTAINTY_KNN
 
 __all__ = [
+    "PRODUCT",
     "STRATEGIES",
     "Arrays",
     "Ask",
+    "Bounded",
     "Choice",
     "Nearest",
     "OwnStrategy",
+    "Product",
     "Smallest",
     "Strategy",
     "Target",
