@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from polymux.records import SHARD_SIZE
 from polymux.selection.product import (
     LARGEST_SQUARE,
     PRODUCT,
-    Framed,
     Product,
     Rows,
     Targets,
@@ -32,10 +32,9 @@ from polymux.selection.product import (
 SCREEN_SLACK = 1e-9
 # Directly computed differences at once, in bytes: they stay in the processor's second cache.
 DIRECT_BYTES = 2**19
-# Rows and targets of a tile of the screen: 4 MiB in float32, which the third cache holds.
+# Targets of a tile of the screen; with a shard's rows it takes 16 MiB in float32. Fewer rows would
+# fit a smaller cache, but pack the targets more often, and find more that may enter a list.
 TILE = 1024
-# Rows that are framed at once for all tiles of theirs.
-BLOCK = 4096
 
 # What a few float64 operations may be off by, with room to spare.
 ROUNDED = 1e-12
@@ -160,36 +159,32 @@ class Target:
 
         `worst` is the largest distance that is of use to each target; it may sink in between.
         """
-        for first, part, x, t in self._sides(embeddings, min(width, TILE)):
-            widen, under = widened(x), floor(x)
-            held_x, held_t = self.product.hold(x), self.product.hold(t)
+        for rows, part, x, t in self._sides(embeddings, min(width, TILE)):
+            under = floor(x)
             with np.errstate(over="ignore"):
                 squares = self.metric.undo(worst[part]) * (1 + ROUNDED) + under
                 limits = np.nextafter(squares.astype(x.dtype), np.inf, dtype=x.dtype)
-            found = []
-            for rows in _slices(len(x), TILE):
-                at, to, limits = self.product.below(held_x[rows], held_t, limits, k, widen)
-                limits = limits + x.dtype.type(2 * under)
-                found.append((at + (first + rows.start), to + part.start))
-            yield np.concatenate([at for at, _ in found]), np.concatenate([to for _, to in found])
+            slack = x.dtype.type(widened(x)), x.dtype.type(2 * under)
+            at, to = self.product.below(
+                self.product.hold(x), self.product.hold(t), limits, k, slack
+            )
+            yield at + rows.start, to + part.start
 
     def mean_bounds(
         self, embeddings: Vectors, weights: Float[np.ndarray, "targets"], dtype: DType = np.float32
     ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
         """The least and the largest that each row's weighted mean distance (`mean`) can be."""
         low, high = np.zeros(len(embeddings)), np.zeros(len(embeddings))
-        for first, part, x, t in self._sides(embeddings, TILE, dtype):
+        for rows, part, x, t in self._sides(embeddings, TILE, dtype):
             held_x, held_t = self.product.hold(x), self.product.hold(t)
             shares = weights[part].astype(x.dtype)
+            sums, least = self.product.sums(held_x, held_t, shares, self.metric.is_root)
             # What the sum over the targets, and each of its terms, may be off by.
             rounding = (len(t) + 8) * float(np.finfo(x.dtype).eps)
-            for rows in _slices(len(x), TILE):
-                sums, least = self.product.sums(held_x[rows], held_t, shares, self.metric.is_root)
-                down, up = self._widths(x[rows], t, least)
-                total = sums.astype(np.float64) * (1.0 if self.metric.is_root else 0.5)
-                at = slice(first + rows.start, first + rows.stop)
-                low[at] += total * (1 - rounding) - down * weights[part].sum()
-                high[at] += total * (1 + rounding) + up * weights[part].sum()
+            down, up = self._widths(x, t, least)
+            total = sums.astype(np.float64) * (1.0 if self.metric.is_root else 0.5)
+            low[rows] += total * (1 - rounding) - down * weights[part].sum()
+            high[rows] += total * (1 + rounding) + up * weights[part].sum()
         return low * (1 - ROUNDED), high * (1 + ROUNDED)
 
     def _widths(
@@ -207,15 +202,14 @@ class Target:
 
     def _sides(
         self, embeddings: Vectors, width: int, dtype: DType = np.float32
-    ) -> Iterator[tuple[int, slice, Framed, Framed]]:
-        """Block by block, `width` targets at a time: both sides of the product.
+    ) -> Iterator[tuple[slice, slice, Rows, Targets]]:
+        """A shard's rows and `width` targets at a time: which, and both sides of their product.
 
-        With them come the block's first row, and which targets. What is too large for `dtype` comes
-        in float64.
+        What is too large for `dtype` comes in float64.
         """
         fits = self.largest**2 * len(self.centre) < LARGEST_SQUARE
         narrow = self.centre.astype(dtype) if fits else self.centre
-        for rows in _slices(len(embeddings), BLOCK):
+        for rows in _slices(len(embeddings), SHARD_SIZE):
             looked = self.metric.look(embeddings[rows])
             centre = narrow
             x = framed(looked, centre, is_target=False)
@@ -224,7 +218,7 @@ class Target:
                 x = framed(looked, centre, is_target=False)
             for part in _slices(len(self.vectors), width):
                 t = framed(self.metric.look(self.vectors[part]), centre, is_target=True)
-                yield rows.start, part, x, t
+                yield rows, part, x, t
 
     def pairs(
         self,

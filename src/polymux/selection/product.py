@@ -21,26 +21,32 @@ WORTH_A_LOOK = 2
 Framed = Float[np.ndarray, "n framed"]
 Rows = Float[np.ndarray, "rows framed"]
 Targets = Float[np.ndarray, "targets framed"]
+Pairs = tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"]]
 
 
 @runtime_checkable
 class Product(Protocol):
-    """Where tiles are multiplied, compared and summed; `hold` brings frames there.
+    """Where tiles are multiplied, compared and summed; `hold` brings both sides there.
 
-    Products must round as IEEE arithmetic of the frames' type does, in any order of sums.
+    Products must round as IEEE arithmetic of the sides' type does, in any order of sums.
     """
 
     def hold(self, framed: Framed) -> Any:
-        """Framed rows or targets, where they are multiplied; they can be sliced by rows there."""
+        """Framed rows or targets, where they are multiplied."""
         ...
 
     def below(
-        self, x: Any, t: Any, limits: Float[np.ndarray, "targets"], k: int, widen: float
-    ) -> tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"], Float[np.ndarray, "targets"]]:
-        """Rows and targets, in the order of rows, whose product is at most the target's limit.
+        self,
+        x: Any,
+        t: Any,
+        limits: Float[np.ndarray, "targets"],
+        k: int,
+        slack: tuple[np.floating[Any], np.floating[Any]],
+    ) -> Pairs:
+        """Rows and targets, in the order of rows, whose square is at most the target's limit.
 
-        A limit goes down to the k-th smallest of what the tile's squares can be at most, which is
-        a product and `widen` times both squared norms; the limits come back.
+        Where many would stay, limits sink to the k-th smallest of what the tile's squares can be at
+        most: the product, the first slack times both framed squares, and the second slack.
         """
         ...
 
@@ -59,18 +65,22 @@ class InNumpy:
         return framed
 
     def below(
-        self, x: Rows, t: Targets, limits: Float[np.ndarray, "targets"], k: int, widen: float
-    ) -> tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"], Float[np.ndarray, "targets"]]:
+        self,
+        x: Rows,
+        t: Targets,
+        limits: Float[np.ndarray, "targets"],
+        k: int,
+        slack: tuple[np.floating[Any], np.floating[Any]],
+    ) -> Pairs:
         """See `Product`."""
         tile = x @ t.T
         stays = tile <= limits
         if len(x) > k and np.count_nonzero(stays) > WORTH_A_LOOK * k * len(t):
-            most = tile + x[:, -2:-1] * tile.dtype.type(widen)
-            kth = np.partition(most, k - 1, axis=0)[k - 1] + t[:, -1] * tile.dtype.type(widen)
-            limits = np.minimum(limits, kth)
-            np.less_equal(tile, limits, out=stays)
+            most = tile + slack[0] * x[:, -2:-1]
+            kth = np.partition(most, k - 1, axis=0)[k - 1] + slack[0] * t[:, -1] + slack[1]
+            np.less_equal(tile, np.minimum(limits, kth), out=stays)
         at, to = np.divmod(np.flatnonzero(stays), len(t))
-        return at, to, limits
+        return at, to
 
     def sums(
         self, x: Rows, t: Targets, weights: Float[np.ndarray, "targets"], is_root: bool
