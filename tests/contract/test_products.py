@@ -192,3 +192,22 @@ def test_the_smallest_mean_distances_equal_sorting_everything(
     keys = target.mean(w.embeddings, weights)
     order = np.lexsort((w.hashes[:, 1], w.hashes[:, 0], keys))[:n]
     assert seen.rows.tolist() == order.tolist()
+
+
+@EVERY
+@METRIC
+def test_what_may_enter_is_told_by_the_key_itself(product: Product, metric: str) -> None:
+    w, other = dense(300, seed=1), dense(300, seed=2)
+    target = Target.of(w.target, metric, product)
+    weights = target.equal_weights()
+    ours, theirs = (Bounded(20, mean_distance(target, weights)) for _ in range(2))
+    theirs.see(other.encodings())
+    keys, others = (target.mean(each.embeddings, weights) for each in (w, other))
+    cut = np.sort(others)[19]
+    assert theirs.cut == pytest.approx(cut, rel=1e-9)
+    for slack in (0.0, 0.1):
+        may = ours.may_enter(theirs, w.encodings(), slack)
+        assert (may == (keys <= theirs.cut + slack)).all()
+        assert 0 < may.sum() < 300
+    apart = ours.differences(w.encodings(), theirs, other.encodings())
+    assert (apart == np.abs(keys - others)).all()

@@ -70,9 +70,13 @@ class InTorch:
 @contextmanager
 def _ieee() -> Iterator[None]:
     """Products in full float32, whatever the model uses: TF32 keeps 10 bits, the bounds need 23."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    # The processor's kind is missing from torch's type stubs.
+    places = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = [place.fp32_precision for place in places]
+    for place in places:
+        place.fp32_precision = "ieee"
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        for place, precision in zip(places, before, strict=True):
+            place.fp32_precision = precision

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from polymux.records import SHARD_SIZE, Encodings, Hashes
 
@@ -68,6 +68,32 @@ class Bounded:
         """Take over what another one, with the same n and levels, has kept."""
         held = other._held
         self._add(held.low, held.high, held.hashes, held.rows, other._vectors[held.slots])
+
+    @property
+    def cut(self) -> float:
+        """No example with a larger key can be kept any more."""
+        self._settle()
+        return _cut(self._held.high, self.n)
+
+    def may_enter(
+        self, other: Bounded, encodings: Encodings, slack: float
+    ) -> Bool[np.ndarray, "n"]:
+        """Which of these may enter another one, if keys of this one are off by `slack`."""
+        limit = other.cut + slack
+        low, high = self.levels[0](encodings.embeddings)
+        for level in self.levels[1:]:
+            at = np.flatnonzero((low <= limit) & (limit < high))
+            low[at], high[at] = level(encodings.embeddings[at])
+        may: Bool[np.ndarray, "n"] = low <= limit
+        return may
+
+    def differences(
+        self, screened: Encodings, other: Bounded, exact: Encodings
+    ) -> Float[np.ndarray, "n"]:
+        """How far the keys of some examples are from those that another model's encodings give."""
+        ours, theirs = self.levels[-1](screened.embeddings), other.levels[-1](exact.embeddings)
+        apart: Float[np.ndarray, "n"] = np.abs(ours[0] - theirs[0])
+        return apart
 
     def _add(
         self,

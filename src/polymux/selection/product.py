@@ -64,6 +64,11 @@ class InNumpy:
         """As it is."""
         return framed
 
+    def multiplied(self, x: Rows, t: Targets) -> Float[np.ndarray, "rows targets"]:
+        """The tile: squared differences, or a little less."""
+        tile: Float[np.ndarray, "rows targets"] = x @ t.T
+        return tile
+
     def below(
         self,
         x: Rows,
@@ -73,11 +78,12 @@ class InNumpy:
         slack: tuple[np.floating[Any], np.floating[Any]],
     ) -> Pairs:
         """See `Product`."""
-        tile = x @ t.T
+        tile = self.multiplied(x, t)
         stays = tile <= limits
         if len(x) > k and np.count_nonzero(stays) > WORTH_A_LOOK * k * len(t):
             most = tile + slack[0] * x[:, -2:-1]
-            kth = np.partition(most, k - 1, axis=0)[k - 1] + slack[0] * t[:, -1] + slack[1]
+            kth = most.min(axis=0) if k == 1 else np.partition(most, k - 1, axis=0)[k - 1]
+            kth += slack[0] * t[:, -1] + slack[1]
             np.less_equal(tile, np.minimum(limits, kth), out=stays)
         at, to = np.divmod(np.flatnonzero(stays), len(t))
         return at, to
@@ -86,7 +92,7 @@ class InNumpy:
         self, x: Rows, t: Targets, weights: Float[np.ndarray, "targets"], is_root: bool
     ) -> tuple[Float[np.ndarray, "rows"], Float[np.ndarray, "rows"]]:
         """See `Product`."""
-        tile = x @ t.T
+        tile = self.multiplied(x, t)
         np.maximum(tile, 0, out=tile)
         least = tile.min(axis=1)
         if is_root:
