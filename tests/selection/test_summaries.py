@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.selection.worlds import World, world
 
-from polymux.selection import Nearest, Smallest, Target, drawn
+from polymux.selection import Bounded, Nearest, Smallest, Target, drawn
 from polymux.selection.average_dist import mean_distance
 from polymux.selection.uncertainty import least_sure
 
@@ -103,7 +103,7 @@ def test_a_shard_against_a_large_target_takes_a_tile_at_a_time() -> None:
     w = world(3072, targets=4096, dim=4)
     encodings, target = w.encodings(), Target.of(w.target)
     nearest = Nearest(1, target, "u")
-    mean = Smallest(3, mean_distance(target, target.equal_weights()))
+    mean = Bounded(3, mean_distance(target, target.equal_weights()))
     assert peak_mb(lambda: nearest.see(encodings)) < 70
     assert peak_mb(lambda: mean.see(encodings)) < 70
 

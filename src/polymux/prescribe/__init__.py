@@ -171,6 +171,7 @@ def select_many(
             target=aim.encodings.embeddings,
             target_hashes=aim.encodings.hashes,
             target_languages=tuple(aim.encodings.languages or [None] * len(aim.encodings)),
+            product=aim.measured.product,
         )
         told = {
             "near_duplicates": near_duplicates,

@@ -17,7 +17,16 @@ from polymux.prescribe.reasons import near
 from polymux.prescribe.screen import TRIAL, Decided, Screen, Trial
 from polymux.progress import Progress
 from polymux.records import Encodings, Example, Pool, content_hashes
-from polymux.selection import Look, Nearest, Smallest, Target, drawn, look_at
+from polymux.selection import (
+    PRODUCT,
+    Look,
+    Nearest,
+    Product,
+    Smallest,
+    Target,
+    drawn,
+    look_at,
+)
 from polymux.store import Store
 from polymux.tasks import TASKS
 
@@ -42,7 +51,8 @@ class Aim:
         encodings = pool.all()
         examples = pool.examples(encodings.rows)
         ordered = tuple(examples[int(row)] for row in encodings.rows)
-        return cls(pool, encodings, ordered, Target.of(encodings.embeddings))
+        measured = Target.of(encodings.embeddings, product=product_for(model))
+        return cls(pool, encodings, ordered, measured)
 
     @property
     def hashes(self) -> HashSet:
@@ -145,6 +155,15 @@ class Sample:
     def nearest_to_each_target(self, count: int) -> Float[np.ndarray, "targets"]:
         """Each target's distance to the nearest of the first `count`, a random choice."""
         return near(self.measured, self.encodings.embeddings[:count], 1).covered
+
+
+def product_for(model: Model) -> Product:
+    """Where distances are screened: on the GPU if the model runs there."""
+    if model.device != "cuda":
+        return PRODUCT
+    from polymux.encoders.distances import InTorch
+
+    return InTorch(model.device)
 
 
 def barred_by(pools: Sequence[Pool]) -> tuple[HashSet, int]:

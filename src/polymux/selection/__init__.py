@@ -25,22 +25,27 @@ from polymux.selection.ask import (
     Summary,
 )
 from polymux.selection.average_dist import AVERAGE_DIST, AVERAGES
+from polymux.selection.bounded import Bounded
 from polymux.selection.distance import METRICS, Target
 from polymux.selection.knn_uncertainty import KNN_UNCERTAINTY
 from polymux.selection.near_duplicates import apart
+from polymux.selection.product import PRODUCT, Product
 from polymux.selection.quota import EGALITARIAN, GOLD, PLAN, RANDOM, SAME_DISTRIBUTION, drawn
 from polymux.selection.round_robin import ROUND_ROBIN
 from polymux.selection.summaries import Nearest, Smallest
 from polymux.selection.uncertainty import UNCERTAINTY, UNCERTAINTY_KNN
 
 __all__ = [
+    "PRODUCT",
     "STRATEGIES",
     "Arrays",
     "Ask",
+    "Bounded",
     "Choice",
     "Look",
     "Nearest",
     "OwnStrategy",
+    "Product",
     "Question",
     "Smallest",
     "Strategy",

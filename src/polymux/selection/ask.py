@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polymux.records import Encodings, Hashes
+from polymux.selection.bounded import Bounded
+from polymux.selection.product import PRODUCT, Product
 from polymux.selection.summaries import Nearest, Smallest
 
-Summary = Smallest | Nearest
+Summary = Smallest | Bounded | Nearest
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,8 @@ class Ask:
     """uncertainty-knn: how many budgets of the least sure examples are looked at."""
     quotas: Mapping[str, int] | None = None
     """plan, same-distribution: examples a language, for any budget (scaled)."""
+    product: Product = PRODUCT
+    """Where tiles of distances are screened: it decides how fast, never what is chosen."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,34 +8,28 @@ import warnings
 import numpy as np
 from jaxtyping import Float, Int
 
-from polymux.records import Encodings
 from polymux.selection.ask import Ask, Choice, Fetch, Strategy
+from polymux.selection.bounded import Bounded, Bounds, Levels
 from polymux.selection.distance import Target
 from polymux.selection.draws import draw_of_name
-from polymux.selection.summaries import Key, Smallest
+from polymux.selection.summaries import Smallest
 
 # Over the target's examples, or over its languages (else clusters) first.
 AVERAGES = ("mean", "macro")
 
 
-def mean_distance(target: Target, weights: Float[np.ndarray, "targets"]) -> Key:
-    """The key of AVERAGE-DIST: the (weighted) mean over t in X_t of d(x, t)."""
+def mean_distance(target: Target, weights: Float[np.ndarray, "targets"]) -> Levels:
+    """The key of AVERAGE-DIST, ever finer: the (weighted) mean over t in X_t of d(x, t)."""
 
-    def key(
-        encodings: Encodings, n: int, cut: float
-    ) -> tuple[Int[np.ndarray, "m"], Float[np.ndarray, "m"]]:
-        lowest, highest = np.zeros(len(encodings)), np.zeros(len(encodings))
-        for rows, targets, low, high in target.bounds(encodings.embeddings):
-            lowest[rows] += low @ weights[targets]
-            highest[rows] += high @ weights[targets]
-        bound = cut
-        if len(encodings) > n:
-            bound = min(bound, float(np.partition(highest, n - 1)[n - 1]))
-        # The sums above and the direct ones below may round differently.
-        positions = np.flatnonzero(lowest * (1 - 1e-12) <= bound)
-        return positions, target.mean(encodings.embeddings[positions], weights)
+    def directly(vectors: Float[np.ndarray, "n dim"]) -> Bounds:
+        means = target.mean(vectors, weights)
+        return means, means
 
-    return key
+    return (
+        lambda vectors: target.mean_bounds(vectors, weights),
+        lambda vectors: target.mean_bounds(vectors, weights, np.float64),
+        directly,
+    )
 
 
 def macro_weights(
@@ -65,20 +59,20 @@ def _clusters(vectors: Float[np.ndarray, "targets dim"], seed: int) -> Int[np.nd
     return found
 
 
-def _begin(ask: Ask, size: int | None) -> Smallest:
+def _begin(ask: Ask, size: int | None) -> Bounded:
     # In the order of content, so that the target's file order decides nothing.
     order = np.lexsort((ask.target_hashes[:, 1], ask.target_hashes[:, 0]))
-    target = Target.of(ask.target[order], ask.distance)
+    target = Target.of(ask.target[order], ask.distance, ask.product)
     languages = tuple(ask.target_languages[i] for i in order)
     weights = (
         macro_weights(target, languages, ask.seed)
         if ask.average == "macro"
         else target.equal_weights()
     )
-    return Smallest(ask.depth, mean_distance(target, weights))
+    return Bounded(ask.depth, mean_distance(target, weights))
 
 
-def in_order(seen: Smallest, ask: Ask, fetch: Fetch) -> Choice:
+def in_order(seen: Smallest | Bounded, ask: Ask, fetch: Fetch) -> Choice:
     """The examples with the smallest keys, smallest first."""
     return Choice(seen.rows[: ask.depth])
 

@@ -1,27 +1,46 @@
 """Distances between examples and the target sample: screened by matrix product, decided directly.
 
 Matrix products give |x|^2 + |t|^2 - 2xt fast, but lose digits for near-equal vectors and differ in
-the last bit with the shape of the tile. So a product only *screens*: whatever may fall on either
-side of a cut is computed again as the norm of the difference, whose bits depend on the two vectors
-alone. Everything here is float64; embeddings come as float32.
+the last bit with the shape of the tile. So a product only *screens*, in float32 with a bound of its
+error (`product`): whatever may fall on either side of a cut is computed again as the norm of the
+difference, in float64, whose bits depend on the two vectors alone.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from polymux.records import SHARD_SIZE
+from polymux.selection.product import (
+    LARGEST_SQUARE,
+    PRODUCT,
+    Product,
+    Rows,
+    Targets,
+    floor,
+    framed,
+    widened,
+)
+
 # Two float64 screens of one pair agree far better than this (relative, of the larger norm squared).
 SCREEN_SLACK = 1e-9
-# Directly computed differences at once, in bytes: they stay in the processor's cache.
-DIRECT_BYTES = 4 * 2**20
-# Rows and targets of a tile of the screen: 8 MiB for each of its float64 arrays.
+# Directly computed differences at once, in bytes: they stay in the processor's second cache.
+DIRECT_BYTES = 2**19
+# Targets of a tile of the screen; with a shard's rows it takes 16 MiB in float32. Fewer rows would
+# fit a smaller cache, but pack the targets more often, and find more that may enter a list.
 TILE = 1024
 
+# What a few float64 operations may be off by, with room to spare.
+ROUNDED = 1e-12
+
 Vectors = Float[np.ndarray, "n dim"]
+DType = type[np.floating[Any]]
 
 
 def _as_is(vectors: Vectors) -> Vectors:
@@ -40,13 +59,19 @@ class Metric:
     """How vectors are prepared and what a squared difference becomes."""
 
     prepare: Callable[[Vectors], Vectors]
+    """In float64, for what is computed directly."""
+    look: Callable[[Vectors], Vectors]
+    """The same, but float32 where the vectors are: for what is rounded next."""
     finish: Callable[[np.ndarray], np.ndarray]
+    undo: Callable[[np.ndarray], np.ndarray]
+    """From a distance back to the squared difference."""
+    is_root: bool
 
 
 METRICS: dict[str, Metric] = {
-    "l2": Metric(_as_is, np.sqrt),
+    "l2": Metric(_as_is, np.asarray, np.sqrt, np.square, is_root=True),
     # For unit vectors |x - t|^2 / 2 = 1 - cos(x, t).
-    "cosine": Metric(_unit, lambda squares: squares / 2),
+    "cosine": Metric(_unit, _unit, lambda s: s / 2, lambda distance: 2 * distance, is_root=False),
 }
 
 
@@ -61,16 +86,22 @@ class Target:
     vectors: Vectors
     metric: Metric
     centre: Float[np.ndarray, "dim"]
+    largest: float
+    """The largest number, without its sign, of the prepared vectors."""
+    product: Product
+    """Where tiles are screened."""
 
     @classmethod
-    def of(cls, embeddings: Vectors, distance: str = "l2") -> Target:
+    def of(cls, embeddings: Vectors, distance: str = "l2", product: Product = PRODUCT) -> Target:
         """The target sample of these embeddings, by a distance of `METRICS`."""
         metric = METRICS[distance]
         vectors = np.asarray(embeddings)
-        total = np.zeros(vectors.shape[1])
+        total, largest = np.zeros(vectors.shape[1]), 0.0
         for part in _slices(len(vectors), TILE):
-            total += metric.prepare(vectors[part]).sum(axis=0)
-        return cls(vectors, metric, total / max(1, len(vectors)))
+            prepared = metric.prepare(vectors[part])
+            total += prepared.sum(axis=0)
+            largest = max(largest, float(np.abs(prepared).max(initial=0.0)))
+        return cls(vectors, metric, total / max(1, len(vectors)), largest, product)
 
     def screen(
         self, embeddings: Vectors
@@ -116,6 +147,78 @@ class Target:
                 np.subtract(squares, slack, out=squares)
                 lowest = self.metric.finish(np.maximum(squares, 0.0, out=squares))
                 yield rows, targets, lowest, highest
+
+    def candidates(
+        self,
+        embeddings: Vectors,
+        worst: Float[np.ndarray, "targets"],
+        k: int,
+        width: int = TILE,
+    ) -> Iterator[tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"]]]:
+        """Rows, and the targets of which they may be among the k nearest, `width` targets at once.
+
+        `worst` is the largest distance that is of use to each target; it may sink in between.
+        """
+        for rows, part, x, t in self._sides(embeddings, min(width, TILE)):
+            under = floor(x)
+            with np.errstate(over="ignore"):
+                squares = self.metric.undo(worst[part]) * (1 + ROUNDED) + under
+                limits = np.nextafter(squares.astype(x.dtype), np.inf, dtype=x.dtype)
+            slack = x.dtype.type(widened(x)), x.dtype.type(2 * under)
+            at, to = self.product.below(
+                self.product.hold(x), self.product.hold(t), limits, k, slack
+            )
+            yield at + rows.start, to + part.start
+
+    def mean_bounds(
+        self, embeddings: Vectors, weights: Float[np.ndarray, "targets"], dtype: DType = np.float32
+    ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+        """The least and the largest that each row's weighted mean distance (`mean`) can be."""
+        low, high = np.zeros(len(embeddings)), np.zeros(len(embeddings))
+        for rows, part, x, t in self._sides(embeddings, TILE, dtype):
+            held_x, held_t = self.product.hold(x), self.product.hold(t)
+            shares = weights[part].astype(x.dtype)
+            sums, least = self.product.sums(held_x, held_t, shares, self.metric.is_root)
+            # What the sum over the targets, and each of its terms, may be off by.
+            rounding = (len(t) + 8) * float(np.finfo(x.dtype).eps)
+            down, up = self._widths(x, t, least)
+            total = sums.astype(np.float64) * (1.0 if self.metric.is_root else 0.5)
+            low[rows] += total * (1 - rounding) - down * weights[part].sum()
+            high[rows] += total * (1 + rounding) + up * weights[part].sum()
+        return low * (1 - ROUNDED), high * (1 + ROUNDED)
+
+    def _widths(
+        self, x: Rows, t: Targets, least: Float[np.ndarray, "rows"]
+    ) -> tuple[float, Float[np.ndarray, "rows"]]:
+        """By how much a row's distances to targets may lie below, and above, the product's."""
+        under = floor(x)
+        square = widened(x) * (x[:, -2].astype(np.float64) + float(t[:, -1].max())) + under
+        if not self.metric.is_root:
+            return under, square
+        root = np.sqrt(square)
+        # sqrt(p + s) - sqrt(p) is at most sqrt(s), and at most s / 2 sqrt(p).
+        slope = square / np.maximum(2 * np.sqrt(least.astype(np.float64)), root)
+        return math.sqrt(under), np.minimum(root, slope)
+
+    def _sides(
+        self, embeddings: Vectors, width: int, dtype: DType = np.float32
+    ) -> Iterator[tuple[slice, slice, Rows, Targets]]:
+        """A shard's rows and `width` targets at a time: which, and both sides of their product.
+
+        What is too large for `dtype` comes in float64.
+        """
+        fits = self.largest**2 * len(self.centre) < LARGEST_SQUARE
+        narrow = self.centre.astype(dtype) if fits else self.centre
+        for rows in _slices(len(embeddings), SHARD_SIZE):
+            looked = self.metric.look(embeddings[rows])
+            centre = narrow
+            x = framed(looked, centre, is_target=False)
+            if not x[:, -2].max(initial=0.0) < LARGEST_SQUARE:
+                centre = self.centre
+                x = framed(looked, centre, is_target=False)
+            for part in _slices(len(self.vectors), width):
+                t = framed(self.metric.look(self.vectors[part]), centre, is_target=True)
+                yield rows, part, x, t
 
     def pairs(
         self,

@@ -35,7 +35,7 @@ def begin_nearest(ask: Ask, size: int | None) -> Nearest:
     useful = max(_reach(ask), 2 * ask.depth if ask.depth > ask.budget else 0)
     wanted = size or FIRST_LOOK * math.ceil(_reach(ask) / len(ask.target))
     k = _doubled(ask.k, min(wanted, useful))
-    return Nearest(k, Target.of(ask.target, ask.distance), ask.measure)
+    return Nearest(k, Target.of(ask.target, ask.distance, ask.product), ask.measure)
 
 
 def _union(seen: Nearest, k: int) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"], Hashes]:

@@ -8,15 +8,18 @@ the same. What they hold is bounded by budget, targets and k, never by the pool.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt64
 
 from polymux.records import SHARD_SIZE, Encodings, Hashes
 from polymux.selection.distance import TILE, Target
 
-# Neighbours sorted at once, old and new: longer lists are kept for fewer targets at a time.
-SORTED_AT_ONCE = 2**18
+# Neighbours that may enter lists at once: longer lists are screened for fewer targets at a time.
+ENTERING_AT_ONCE = 2**18
+# Neighbours merged at once, old and new, of which each takes 40 bytes some times over.
+MERGED_AT_ONCE = 2**16
 
 # Given a shard, how many may stay and the key above which nothing is kept: the positions that may
 # stay, and their keys.
@@ -160,33 +163,30 @@ class Nearest:
         """Look at a shard: screen by matrix product, then decide directly what may enter a list."""
         self._count(len(encodings))
         uncertainty = encodings.of_measure(self.measure)
-        width = max(1, min(TILE, SORTED_AT_ONCE // self.k))
-        for rows, targets, lowest, highest in self.target.bounds(encodings.embeddings, width):
-            worst = self.distances[targets, -1]
-            at, to = np.nonzero(_may_enter(lowest, highest, worst, self.k))
-            at, to = at + rows.start, to + targets.start
+        width = max(1, min(TILE, ENTERING_AT_ONCE // self.k))
+        # A view: what a list takes from one block of rows counts for the next.
+        worst = self.distances[:, -1]
+        for at, to in self.target.candidates(encodings.embeddings, worst, self.k, width):
             distances = self.target.pairs(encodings.embeddings, to, at)
-            self._keep(to, distances, encodings.rows[at], encodings.hashes[at], uncertainty[at])
+            may = distances <= worst[to]
+            at, to = at[may], to[may]
+            new = (distances[may], encodings.rows[at], encodings.hashes[at], uncertainty[at])
+            self._keep(to, _Entries(*new))
 
     def merge(self, other: Nearest) -> None:
         """Take over what another summary, with the same k and target, has kept."""
         self._count(other.seen)
         target, column = np.nonzero(other.rows >= 0)
-        self._keep(
-            target,
-            other.distances[target, column],
-            other.rows[target, column],
-            other.hashes[target, column],
-            other.uncertainty[target, column],
-        )
+        self._keep(target, other._lists.take(target, column))
 
     def may_enter(
         self, other: Nearest, encodings: Encodings, slack: float
     ) -> Bool[np.ndarray, "n"]:
         """Which of these may enter a list of another summary, if distances are off by `slack`."""
         may = np.zeros(len(encodings), dtype=np.bool_)
-        for rows, targets, lowest, _ in self.target.bounds(encodings.embeddings):
-            may[rows] |= (lowest <= other.distances[targets, -1] + slack).any(axis=1)
+        worst = other.distances[:, -1] + slack
+        for at, _ in self.target.candidates(encodings.embeddings, worst, len(encodings)):
+            may[at] = True
         return may
 
     def differences(
@@ -209,47 +209,67 @@ class Nearest:
             self.hashes = np.pad(self.hashes, (*room, (0, 0)))
             self.uncertainty = np.pad(self.uncertainty, room)
 
-    def _keep(
-        self,
-        target: Int[np.ndarray, "m"],
-        distances: Float[np.ndarray, "m"],
-        rows: Int[np.ndarray, "m"],
-        hashes: Hashes,
-        uncertainty: Float[np.ndarray, "m"],
+    @property
+    def _lists(self) -> _Entries:
+        return _Entries(self.distances, self.rows, self.hashes, self.uncertainty)
+
+    def _keep(self, target: Int[np.ndarray, "m"], new: _Entries) -> None:
+        """Merge entries into the lists of the targets beside them, some lists at a time."""
+        order = np.argsort(target, kind="stable")
+        counts = np.bincount(target, minlength=len(self.rows))
+        touched = np.flatnonzero(counts)
+        ends = np.cumsum(counts)
+        most = self.rows.shape[1] + int(counts.max(initial=0))
+        step = max(1, MERGED_AT_ONCE // most)
+        for start in range(0, len(touched), step):
+            some = touched[start : start + step]
+            which = order[ends[some[0]] - counts[some[0]] : ends[some[-1]]]
+            self._merge_lists(some, counts[some], new.take(which))
+
+    def _merge_lists(
+        self, targets: Int[np.ndarray, "lists"], counts: Int[np.ndarray, "lists"], new: _Entries
     ) -> None:
-        touched, target = np.unique(target, return_inverse=True)
-        held, column = np.nonzero(self.rows[touched] >= 0)
-        before = (touched[held], column)
-        target = np.concatenate([held, target])
-        distances = np.concatenate([self.distances[before], distances])
-        rows = np.concatenate([self.rows[before], rows])
-        hashes = np.concatenate([self.hashes[before], hashes])
-        uncertainty = np.concatenate([self.uncertainty[before], uncertainty])
-
-        order = np.lexsort((rows, hashes[:, 1], hashes[:, 0], distances, target))
-        sorted_target = target[order]
-        starts = np.searchsorted(sorted_target, np.arange(len(touched)))
-        place = np.arange(len(order)) - starts[sorted_target]
-        order, place = order[place < self.k], place[place < self.k]
-        at = (touched[target[order]], place)
-        self.distances[at] = distances[order]
-        self.rows[at] = rows[order]
-        self.hashes[at] = hashes[order]
-        self.uncertainty[at] = uncertainty[order]
+        """Put new entries, list by list and as many as `counts` says, into these lists."""
+        length = self.rows.shape[1]
+        line = np.repeat(np.arange(len(targets)), counts)
+        place = length + np.arange(len(line)) - np.repeat(np.cumsum(counts) - counts, counts)
+        both = [
+            np.full((len(targets), length + counts.max(), *values.shape[2:]), empty, values.dtype)
+            for values, empty in zip(self._lists, EMPTY, strict=True)
+        ]
+        for values, held, added in zip(both, self._lists, new, strict=True):
+            values[:, :length] = held[targets]
+            values[line, place] = added
+        order = _nearest_first(_Entries(*both))[:, :length]
+        at = np.arange(len(targets))[:, None]
+        for held, values in zip(self._lists, both, strict=True):
+            held[targets] = values[at, order]
 
 
-def _may_enter(
-    lowest: Float[np.ndarray, "n targets"],
-    highest: Float[np.ndarray, "n targets"],
-    worst: Float[np.ndarray, "targets"],
-    k: int,
-) -> Bool[np.ndarray, "n targets"]:
-    """Which distances may be among a target's k smallest.
+class _Entries(NamedTuple):
+    """What is known of neighbours: lists of them, or some in a row."""
 
-    One stays if even the least it can be lies below both the list's worst distance and the k-th
-    smallest of what the others can be at most.
-    """
-    bound = lowest <= worst
-    if len(lowest) > k:
-        bound &= lowest <= np.partition(highest, k - 1, axis=0)[k - 1]
-    return bound
+    distances: Float[np.ndarray, "*shape"]
+    rows: Int[np.ndarray, "*shape"]
+    hashes: UInt64[np.ndarray, "*shape 2"]
+    uncertainty: Float[np.ndarray, "*shape"]
+
+    def take(self, *index: Int[np.ndarray, "m"]) -> _Entries:
+        return _Entries(*(values[index] for values in self))
+
+
+# What stands at a place that is not filled.
+EMPTY = (np.inf, -1, 0, 0.0)
+
+
+def _nearest_first(lists: _Entries) -> Int[np.ndarray, "lists length"]:
+    """The order of each list by distance, content hash and row."""
+    # Two sorted runs, old and nearly sorted: what a stable sort is quick at.
+    order = np.argsort(lists.distances, axis=1, kind="stable")
+    ordered = np.take_along_axis(lists.distances, order, axis=1)
+    has_ties = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] < np.inf)).any(axis=1)
+    if has_ties.any():
+        tied = lists.take(np.flatnonzero(has_ties))
+        keys = (tied.rows, tied.hashes[..., 1], tied.hashes[..., 0], tied.distances)
+        order[has_ties] = np.lexsort(keys, axis=1)
+    return order

@@ -46,7 +46,7 @@ def uncertainty_knn(seen: Smallest, ask: Ask, fetch: Fetch) -> Choice:
     """
     wide = max(ask.depth, math.ceil(ask.ratio * ask.budget))
     rows, hashes = seen.rows[:wide], seen.hashes[:wide]
-    target = Target.of(ask.target, ask.distance)
+    target = Target.of(ask.target, ask.distance, ask.product)
     nearest = np.empty(len(rows))
     # By row: what is fetched at once stands together, and no more than a shard of it.
     by_row = np.argsort(rows)
