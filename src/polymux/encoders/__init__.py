@@ -69,7 +69,8 @@ def _finish(
 
         encodings = model.encode_features(shard.examples, features, tick)
         if store is not None:
-            store.put(model.fingerprint, shard.fingerprint, encodings)
+            # What a later run will find is what this run goes on with, to the bit.
+            encodings = store.put(model.fingerprint, shard.fingerprint, encodings, model.about)
     if progress is not None:
         progress(f"encode {name}", shard.first + size, None)
     languages = [example.language for example in shard.examples]

@@ -57,6 +57,7 @@ class Options(TypedDict, total=False):
     near_duplicates: float | None
     preset: str | None
     store: str | Path | None
+    store_dtype: str
     spool: str | Path | None
     progress: Progress | None
 
@@ -102,6 +103,7 @@ def select_many(
     near_duplicates: float | None = None,
     preset: str | None = None,
     store: str | Path | None = None,
+    store_dtype: str = "float32",
     spool: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[tuple[str, int], Prescription]:
@@ -115,7 +117,8 @@ def select_many(
     (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at; `near_duplicates` passes
     over what is nearer than that to an earlier choice (not for strategies of one's own). Encodings
     are kept in the folder `store`, or else spooled below `spool` (the system's place for temporary
-    files) and deleted at the end.
+    files) and deleted at the end; their embeddings as `store_dtype`, float32 or float16, and the
+    choice is made from what is kept.
     """
     reading = preset_named(preset, model)
     rules = {name: find_strategy(name) for name in strategies}
@@ -139,7 +142,7 @@ def select_many(
     _refuse_early(rules, source, quotas, gold)
     clock = Clock()
     sample = max(MAP_POINTS, *budgets)
-    with store_for(store, spool) as shelf:
+    with store_for(store, spool, store_dtype) as shelf:
         barred, left_out = barred_by(exclude)
         with clock.stage("encode target"):
             aim = Aim.of(target, model, shelf, progress)
@@ -157,6 +160,7 @@ def select_many(
             "exclude": [pool.how for pool in exclude],
             "exclude_rejected": left_out,
             "exclude_target": exclude_target,
+            "store_dtype": store_dtype,
         }
         made: dict[tuple[str, int], Prescription] = {}
         for pool, names in _pools(source, gold, rules).items():
