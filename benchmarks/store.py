@@ -152,7 +152,7 @@ def table(rows: Sequence[Row]) -> str:
     first = next(row for row in rows if row.what == "first")
     assert first.inside is not None  # noqa: S101  # every select has it
     lines = [
-        "| run | seconds | of the first | CPU seconds | of the first | in select_many | of the first |",
+        "| run | seconds | of first | CPU seconds | of first | in select_many | of first |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
