@@ -252,7 +252,31 @@ def test_the_files_of_a_choice(every, tmp_path: Path) -> None:
     assert "5 examples to label" in page
 
 
-def test_a_file_that_changes_during_the_work_is_noticed(model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bound", ["HELD_EXAMPLES", "HELD_CHARACTERS"])
+def test_a_pool_too_large_to_be_held_is_read_twice_for_the_same_choice(
+    model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    read: list[str] = []
+
+    def chosen() -> tuple[list[str], int]:
+        read.clear()
+        source = pm.read(write_conllu(tmp_path, "en", 30), task="token-classification")
+        real = source.shards
+        source.shards = lambda: read.append("") or real()  # type: ignore[method-assign]
+        choice = pm.select(model, source, pool({"ur": 5}, name="target"), budget=5)
+        return list(choice.files["to_label.jsonl"]()), len(read)
+
+    held, once = chosen()
+    monkeypatch.setattr(f"polymux.prescribe.pools.{bound}", 29)
+    again, twice = chosen()
+    assert again == held
+    assert (once, twice) == (1, 2)
+
+
+def test_a_file_that_changes_during_the_work_is_noticed(
+    model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polymux.prescribe.pools.HELD_EXAMPLES", 0)
     path = write_conllu(tmp_path, "en", 30)
     source = pm.read(path, task="token-classification")
     real = source.shards

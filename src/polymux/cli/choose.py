@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ import typer
 
 from polymux.cli import options
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
+from polymux.cli.store import store_folder
 from polymux.errors import UsageError
 
 CHOOSING = "How to choose"
@@ -139,15 +139,8 @@ def select(
     engine: options.Engine = "local",
     ray_address: options.RayAddress = None,
     workers: options.Workers = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            metavar="DIR|off",
-            help="Where encodings are kept for next time (the user's cache).",
-            rich_help_panel=options.RUNNING,
-        ),
-    ] = None,
+    store: options.Store = None,
+    store_dtype: options.StoreDtype = "float32",
     field: options.Fields = [],  # noqa: B006
     source_field: options.SourceFields = [],  # noqa: B006
     target_field: options.TargetFields = [],  # noqa: B006
@@ -229,7 +222,8 @@ def select(
             engine=engine,
             ray_address=ray_address,
             workers=workers,
-            store=_store_folder(store),
+            store=store_folder(store),
+            store_dtype=store_dtype,
             spool=out.absolute().parent,
             progress=show,
         )
@@ -249,19 +243,6 @@ def _numbers(budget: str) -> list[int]:
 
 def _names(strategy: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in strategy.split(",")))
-
-
-def _store_folder(given: str | None) -> Path | None:
-    """The folder for encodings; None spools them beside the results for this run only."""
-    if given == "off":
-        return None
-    if given is not None:
-        return Path(given)
-    if "POLYMUX_STORE" in os.environ:
-        return Path(os.environ["POLYMUX_STORE"])
-    from platformdirs import user_cache_path
-
-    return user_cache_path("polymux") / "store"
 
 
 def _write(made: Any, out: Path, *, force: bool) -> None:

@@ -167,6 +167,23 @@ Dtype = Annotated[
     Literal["float32", "bfloat16", "float16"],
     typer.Option("--dtype", help="Precision of the model.", rich_help_panel=RUNNING),
 ]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="DIR|off",
+        help="Where encodings are kept for next time (the user's cache).",
+        rich_help_panel=RUNNING,
+    ),
+]
+StoreDtype = Annotated[
+    Literal["float32", "float16"],
+    typer.Option(
+        "--store-dtype",
+        help="How embeddings are kept; float16 takes half the disk.",
+        rich_help_panel=RUNNING,
+    ),
+]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Never touch a network.", rich_help_panel=SAFETY)
 ]

@@ -72,7 +72,8 @@ def _finish(
     else:
         encodings = begun(tick)
         if store is not None:
-            store.put(model.fingerprint, shard.fingerprint, encodings)
+            # What a later run will find is what this run goes on with, to the bit.
+            encodings = store.put(model.fingerprint, shard.fingerprint, encodings, model.about)
     tick(1.0)
     languages = [example.language for example in shard.examples]
     told = None if all(language is None for language in languages) else languages

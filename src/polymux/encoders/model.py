@@ -109,6 +109,11 @@ class Model:
         return {name: getattr(self, name) for name in names}
 
     @property
+    def about(self) -> dict[str, Any]:
+        """What a person calls it: where it is, its task and its settings."""
+        return {"path": str(self._facts.folder.absolute()), "task": self.task, **self.settings}
+
+    @property
     def fingerprint(self) -> str:
         """A name for everything that decides the numbers: weights, tokenizer, config, settings.
 

@@ -64,6 +64,7 @@ class Options(TypedDict, total=False):
     ray_address: str | None
     workers: int | None
     store: str | Path | None
+    store_dtype: str
     spool: str | Path | None
     progress: Progress | None
 
@@ -114,6 +115,7 @@ def select_many(
     ray_address: str | None = None,
     workers: int | None = None,
     store: str | Path | None = None,
+    store_dtype: str = "float32",
     spool: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[tuple[str, int], Prescription]:
@@ -127,10 +129,11 @@ def select_many(
     (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at; `near_duplicates` passes
     over what is nearer than that to an earlier choice (not for strategies of one's own). `screen`
     names a low precision (one of `SCREENS`) in which the whole pool is read; what may matter is
-    then read again by `model` and decided there (not with `screen_only`). `engine`
-    says who encodes, local or ray (`workers` of them, on the cluster at `ray_address` if that is
-    given), and does not change the choice. Encodings are kept in the folder `store`, or else
-    spooled below `spool` (the system's place for temporary files) and deleted at the end.
+    then read again by `model` and decided there (not with `screen_only`). `engine` says who
+    encodes, local or ray (`workers` of them, on the cluster at `ray_address` if that is given), and
+    does not change the choice. Encodings are kept in the folder `store`, or else spooled below
+    `spool` (the system's place for temporary files) and deleted at the end; their embeddings as
+    `store_dtype`, float32 or float16, and the choice is made from what is kept.
     """
     reading = preset_named(preset, model)
     rules = {name: find_strategy(name) for name in strategies}
@@ -159,7 +162,8 @@ def select_many(
         raise UsageError("--screen-only without a screen", "name one: --screen auto")
     clock = Clock()
     sample = max(MAP_POINTS, *budgets)
-    with store_for(store, spool) as shelf, opened(engine, ray_address, workers) as hands:
+    keep = store_for(store, spool, store_dtype)
+    with keep as shelf, opened(engine, ray_address, workers) as hands:
         barred, left_out = barred_by(exclude)
         with clock.stage("encode target"):
             aim = Aim.of(target, model, shelf, hands, progress)
@@ -181,6 +185,7 @@ def select_many(
             "exclude": [pool.how for pool in exclude],
             "exclude_rejected": left_out,
             "exclude_target": exclude_target,
+            "store_dtype": store_dtype,
         }
         judge = aim
         if screen_only:

@@ -15,8 +15,13 @@ from polymux.engines import Engine
 from polymux.errors import InputError, WorkError
 from polymux.prescribe.hashes import HashSet
 from polymux.progress import Progress
-from polymux.records import Encodings, Example, Pool, content_hashes
+from polymux.records import SHARD_SIZE, Encodings, Example, Pool, Shard, content_hashes
 from polymux.store import Store
+
+# A pool of at most so many examples and characters stays in memory when it was read. Beyond, memory
+# may not grow with the pool; below, reading is most of what a run on a filled store does.
+HELD_EXAMPLES = 4 * SHARD_SIZE
+HELD_CHARACTERS = 32_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class EncodedPool:
         """What was left out of the first, full reading."""
         self.notes: tuple[str, ...] = ()
         self._shards: list[_Seen] = []
+        self._held: list[Shard] | None = []
+        self._characters = 0
 
     def encode(
         self,
@@ -90,6 +97,7 @@ class EncodedPool:
             counts.words_lost += int(encodings.lost[kept].sum())
             languages = tuple(encodings.languages or [None] * len(encodings))
             self._shards.append(_Seen(shard.first, shard.fingerprint, kept, languages))
+            self._hold(shard)
             eligible = replace(encodings, languages=languages).take(kept)
             self.languages.update(language or "" for language in eligible.languages or ())
             for look in see:
@@ -128,10 +136,13 @@ class EncodedPool:
         return Encodings.concatenate(parts).take(back)
 
     def examples(self, rows: Int[np.ndarray, "m"]) -> dict[int, Example]:
-        """Read these rows again from their files; they must not have changed meanwhile."""
+        """These rows, from their files where there are too many to be held in memory.
+
+        Raises InputError where the files changed meanwhile.
+        """
         wanted = np.unique(rows)
         found: dict[int, Example] = {}
-        for shard, seen in zip(self.pool.shards(), self._shards, strict=False):
+        for shard, seen in zip(self._held or self.pool.shards(), self._shards, strict=False):
             here = wanted[(wanted >= shard.first) & (wanted < shard.first + len(shard.examples))]
             if len(here) == 0:
                 continue
@@ -143,6 +154,14 @@ class EncodedPool:
             if len(found) == len(wanted):
                 return found
         raise self._changed(self.pool.files[-1].path)
+
+    def _hold(self, shard: Shard) -> None:
+        if self._held is None:
+            return
+        self._held.append(shard)
+        self._characters += sum(_characters(example) for example in shard.examples)
+        if self.counts.read > HELD_EXAMPLES or self._characters > HELD_CHARACTERS:
+            self._held = None
 
     def _changed(self, file: str) -> InputError:
         return InputError(
@@ -164,3 +183,9 @@ class EncodedPool:
                 "something emptied the store during the run; run again",
             )
         return encodings
+
+
+def _characters(example: Example) -> int:
+    """About how many characters it holds, whatever else the file said of it included."""
+    values = example.fields.values()
+    return sum(map(len, map("".join, values))) + len(repr(example.extra))

@@ -17,17 +17,19 @@ PREFIX = "polymux-spool"
 
 
 @contextmanager
-def store_for(folder: str | Path | None, spool: str | Path | None) -> Iterator[Store]:
+def store_for(
+    folder: str | Path | None, spool: str | Path | None, dtype: str = "float32"
+) -> Iterator[Store]:
     """The store in `folder`; without one, a spool below `spool` that is deleted at the end."""
     if folder is not None:
-        yield Store(Path(folder))
+        yield Store(Path(folder), dtype)
         return
     below = Path(spool or tempfile.gettempdir())
     below.mkdir(parents=True, exist_ok=True)
     _sweep(below)
     mine = f"{PREFIX}-{socket.gethostname()}-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=mine, dir=below) as place:
-        yield Store(Path(place))
+        yield Store(Path(place), dtype)
 
 
 def _sweep(below: Path) -> None:
