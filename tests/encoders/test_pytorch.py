@@ -13,6 +13,7 @@ from tests.encoders.worlds import world
 from tests.models import KINDS, tiny_model
 
 from polymux.encoders import Model, pytorch
+from polymux.encoders.backends import by_length
 from polymux.errors import UsageError, WorkError
 from polymux.tasks import TASKS, Feature
 
@@ -91,7 +92,7 @@ def test_d20_segments_are_read_the_same_way_in_a_batch_and_alone(tmp_path: Path)
 
 def test_batches_hold_the_token_budget_and_every_row_once() -> None:
     lengths = np.array([3, 50, 7, 7, 120, 1, 30])
-    batches = list(pytorch._batches(lengths, 64))
+    batches = list(by_length(lengths, 64))
     assert sorted(i for batch in batches for i in batch) == list(range(7))
     assert batches == [[4], [1], [6, 2], [3, 0, 5]]
     for batch in batches:

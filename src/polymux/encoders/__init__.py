@@ -12,8 +12,9 @@ from functools import partial
 from itertools import chain
 from typing import Protocol, runtime_checkable
 
+from polymux.encoders.backends import BACKENDS
 from polymux.encoders.heads import load_for_training
-from polymux.encoders.model import BACKENDS, Model, check_finite
+from polymux.encoders.model import Model, check_finite
 from polymux.errors import InputError
 from polymux.progress import Progress
 from polymux.records import Encodings, Example, Pool, PoolFile, Shard

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from polymux.encoders import checks
+from polymux.encoders.backends import BACKENDS, Calibration
 from polymux.encoders.facts import contents, look_at
 from polymux.errors import UsageError, WorkError
 from polymux.records import Encodings, Example, content_hashes
@@ -22,8 +23,6 @@ from polymux.store import FORMAT
 from polymux.tasks import Feature, task_named
 from polymux.tasks.qa import AGGREGATES
 
-# Name -> module with version, device_named, BATCH_TOKENS, DTYPES, load and forward.
-BACKENDS: dict[str, str] = {"torch": "polymux.encoders.pytorch"}
 # DeMuX, appendix: longest rows, special tokens included.
 MAX_LENGTH = {
     "token-classification": 128,
@@ -72,6 +71,7 @@ class Model:
         usual: int = self._backend.BATCH_TOKENS[self.device]
         self.batch_tokens = usual if batch_tokens is None else batch_tokens
         checks.check_at_least("--batch-tokens", self.batch_tokens, 1)
+        self._sample: tuple[Feature, ...] = ()
         self._safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
         self._facts = look_at(path, **self._safety, offline=offline)
         self.labels = checks.labels_of(self._facts, task)
@@ -107,6 +107,8 @@ class Model:
         """
         measures = ",".join(sorted(self._module.MEASURES))
         text = f"{FORMAT} {self._itself} {measures}"
+        if self.dtype in self._backend.CALIBRATED:
+            text += f" {_name_of(self._calibrated())}"
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
     @cached_property
@@ -140,9 +142,48 @@ class Model:
             batch_tokens=self.batch_tokens,
             padding=padding or 0,
             is_decoder=self.is_decoder,
+            segments="token_type_ids" in self.tokenizer.model_input_names,
+            calibration=self._calibration(),
             **self._safety,
         )
         return replace(loaded, notes=self.notes)
+
+    def calibrate(self, examples: Sequence[Example]) -> None:
+        """Give a quantised model the examples it is made from, before it is first asked.
+
+        Their rows are part of the fingerprint: the same sample, in any order, is the same model.
+        A few hundred are enough. A model that is not quantised needs none, and ignores them.
+
+        Raises:
+            InputError: the model sees nothing in an example.
+            UsageError: no example, or it was calibrated with others.
+        """
+        if self.dtype not in self._backend.CALIBRATED:
+            return
+        features = sorted(self.prepare(examples), key=lambda f: (f.input_ids, f.type_ids or ()))
+        if not features:
+            raise UsageError("there is no example to calibrate with", "give a few hundred")
+        if self._sample and _name_of(self._sample) != _name_of(features):
+            raise UsageError(
+                "this model was calibrated with other examples", "make another Model for them"
+            )
+        self._sample = tuple(features)
+
+    def _calibrated(self) -> tuple[Feature, ...]:
+        if not self._sample:
+            raise UsageError(
+                f"a model of {self.dtype} is made from a sample of what it will read",
+                "call Model.calibrate with a few hundred examples first",
+            )
+        return self._sample
+
+    def _calibration(self) -> Calibration | None:
+        if self.dtype not in self._backend.CALIBRATED:
+            return None
+        from platformdirs import user_cache_path
+
+        kept = user_cache_path("polymux") / self.dtype / self.fingerprint
+        return Calibration(self._calibrated(), kept)
 
     def prepare(self, examples: Sequence[Example], *, windows: bool = False) -> list[Feature]:
         """The rows that the model reads; with `windows` as many as hold every word of each."""
@@ -205,6 +246,12 @@ class Model:
                 f"{self.path} reads {self._facts.reads} sub-words at most, not {asked}"
             )
         return checks.longest_row(self._facts, self.task, length)
+
+
+def _name_of(features: Sequence[Feature]) -> str:
+    """A name for what the model is given of these rows."""
+    text = json.dumps([(f.input_ids, f.type_ids) for f in features])
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _one_of(what: str, name: str, table: Any) -> None:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
-from jaxtyping import Float
 
+from polymux.encoders.backends import (
+    Arrays,
+    Calibration,
+    Tick,
+    asked_at,
+    in_batches,
+    mean_weights,
+    rows_of,
+)
 from polymux.encoders.facts import loading
 from polymux.errors import ModelError, UsageError, WorkError
 from polymux.tasks import Feature
@@ -20,9 +29,8 @@ from polymux.tasks import Feature
 # Positions in a batch, padding included: measured where a batch stops getting faster.
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-Tick = Callable[[int], None]
-Arrays = tuple[Float[np.ndarray, "features dim"], Float[np.ndarray, "positions classes"]]
+# None needs a sample of what it will read.
+CALIBRATED: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,14 @@ def load(
     batch_tokens: int,
     padding: int,
     is_decoder: bool,
+    segments: bool = False,
+    calibration: Calibration | None = None,
     allow_pickle: bool = False,
     trust_remote_code: bool = False,
 ) -> Loaded:
     """Load a model with its head, in evaluation mode.
+
+    `segments` and `calibration` are for backends that convert it: torch reads whatever comes.
 
     Raises:
         ModelError: the weights lack something that the model has.
@@ -117,33 +129,9 @@ def quiet() -> Iterator[None]:
 def forward(loaded: Loaded, features: Sequence[Feature], tick: Tick | None = None) -> Arrays:
     """Mean last hidden states at `embed_at`, a row a feature; logits at all `logits_at`, in order.
 
-    Features are sorted by length and batched by a token budget, longest first. `tick` hears how
-    many features are done.
+    `tick` hears how many features are done.
     """
-    lengths_F = np.array([len(f.input_ids) for f in features])
-    asked_F = np.array([len(f.logits_at) for f in features])
-    embeddings: list[Any] = [None] * len(features)
-    logits: list[Any] = [None] * len(features)
-    done = 0
-    for batch in _batches(lengths_F, loaded.batch_tokens):
-        means_BD, logits_QC = _run(loaded, [features[i] for i in batch])
-        cuts = np.cumsum(asked_F[batch])[:-1]
-        for i, mean_D, part in zip(batch, means_BD, np.split(logits_QC, cuts), strict=True):
-            embeddings[i], logits[i] = mean_D, part
-        done += len(batch)
-        if tick is not None:
-            tick(done)
-    return np.stack(embeddings), np.concatenate(logits)
-
-
-def _batches(lengths: np.ndarray, budget: int) -> Iterator[list[int]]:
-    """Positions by falling length, as many at once as the budget holds when padded."""
-    order = np.argsort(-lengths, kind="stable").tolist()
-    start = 0
-    while start < len(order):
-        size = max(1, budget // int(lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
+    return in_batches(features, loaded.batch_tokens, partial(_run, loaded), tick)
 
 
 def _run(loaded: Loaded, features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:
@@ -177,20 +165,16 @@ def _is_memory(error: RuntimeError) -> bool:
 def _forward(loaded: Loaded, features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:
     """B features, T positions, D dimensions, C classes, Q positions asked for."""
     inputs = batch_of(features, loaded.padding, loaded.device)
-    rows_Q = np.repeat(np.arange(len(features)), [len(f.logits_at) for f in features])
-    places_Q = [at for f in features for at in f.logits_at]
-    weights_BT = np.zeros(tuple(inputs["input_ids"].shape), dtype=np.float32)
-    for row, feature in enumerate(features):
-        weights_BT[row, list(feature.embed_at)] = 1 / len(feature.embed_at)
-    at = torch.as_tensor(rows_Q).to(loaded.device), torch.as_tensor(places_Q).to(loaded.device)
+    rows_Q, places_Q = (torch.from_numpy(at).to(loaded.device) for at in asked_at(features))
+    at = rows_Q, places_Q
     if loaded.reads_last:
         hidden_BTD = loaded.model.base_model(**inputs).last_hidden_state
         logits_QC = loaded.model.score(hidden_BTD[at])
     else:
-        with _last_hidden(loaded.model.base_model) as seen:
+        with last_hidden(loaded.model.base_model) as seen:
             logits_QC = logits_at(loaded.model(**inputs), at)
         hidden_BTD = seen[0]
-    weights = torch.from_numpy(weights_BT).to(loaded.device)
+    weights = torch.from_numpy(mean_weights(features)).to(loaded.device)
     means_BD = torch.bmm(weights[:, None, :], hidden_BTD.float())[:, 0]
     return means_BD.cpu().numpy(), logits_QC.float().cpu().numpy()
 
@@ -199,23 +183,12 @@ def batch_of(
     features: Sequence[Feature], padding: int, device: torch.device | str = "cpu"
 ) -> dict[str, torch.Tensor]:
     """What a model reads: ids, mask and (where it has them) segment ids, padded on the right."""
-    shape = len(features), max(len(f.input_ids) for f in features)
-    ids = np.full(shape, padding, dtype=np.int64)
-    mask = np.zeros(shape, dtype=np.int64)
-    types = np.zeros(shape, dtype=np.int64)
-    for row, feature in enumerate(features):
-        length = len(feature.input_ids)
-        ids[row, :length] = feature.input_ids
-        mask[row, :length] = 1
-        types[row, :length] = feature.type_ids or 0
-    arrays = {"input_ids": ids, "attention_mask": mask}
-    if features[0].type_ids is not None:
-        arrays["token_type_ids"] = types
-    return {name: torch.from_numpy(values).to(device) for name, values in arrays.items()}
+    rows = rows_of(features, padding)
+    return {name: torch.from_numpy(values).to(device) for name, values in rows.items()}
 
 
 @contextmanager
-def _last_hidden(base: Any) -> Iterator[list[torch.Tensor]]:
+def last_hidden(base: Any) -> Iterator[list[torch.Tensor]]:
     """The base model's last hidden state as it passes to the head; no other layer is kept."""
     seen: list[torch.Tensor] = []
     hook = base.register_forward_hook(lambda _module, _args, out: seen.append(out[0]))
