@@ -17,6 +17,7 @@ from jaxtyping import Float
 from polymux.encoders import checks
 from polymux.encoders.backends import BACKENDS, Calibration
 from polymux.encoders.facts import contents, look_at
+from polymux.encoders.probe import Fastest, Precision, fastest
 from polymux.errors import UsageError, WorkError
 from polymux.records import Encodings, Example, content_hashes
 from polymux.store import FORMAT
@@ -60,20 +61,14 @@ class Model:
         self.path = str(path)
         self.task = task
         self._module = task_named(task)
-        self.backend = "torch" if backend == "auto" else backend
-        _one_of("backend", self.backend, BACKENDS)
+        _one_of("backend", backend, ("auto", *BACKENDS))
         _one_of("aggregate", aggregate, AGGREGATES)
-        self._backend: Any = import_module(BACKENDS[self.backend])
-        self.device: str = self._backend.device_named(device)
-        _one_of("dtype", dtype, self._backend.DTYPES)
         self.dtype, self.stride, self.aggregate = dtype, stride, aggregate
         checks.check_at_least("--stride", stride, 0)
-        usual: int = self._backend.BATCH_TOKENS[self.device]
-        self.batch_tokens = usual if batch_tokens is None else batch_tokens
-        checks.check_at_least("--batch-tokens", self.batch_tokens, 1)
         self._sample: tuple[Feature, ...] = ()
         self._safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
         self._facts = look_at(path, **self._safety, offline=offline)
+        self._begin(backend, device, batch_tokens)
         self.labels = checks.labels_of(self._facts, task)
         """By class number; none for question answering."""
         self.notes: list[str] = []
@@ -82,6 +77,34 @@ class Model:
             self.notes.append(f"{path} does not name its labels: they are {', '.join(self.labels)}")
         self.max_length = self._longest(max_length)
         """Longest row, special tokens included."""
+
+    def _begin(self, backend: str, device: str, batch_tokens: int | None) -> None:
+        """Find out what runs the model, where, and in batches of what size."""
+        self.backend = backend if backend != "auto" else self._usual_backend(device)
+        self._backend: Any = import_module(BACKENDS[self.backend])
+        self.device: str = self._backend.device_named(device)
+        _one_of("dtype", self.dtype, self._backend.DTYPES)
+        usual: int = self._backend.BATCH_TOKENS[self.device]
+        self.batch_tokens = usual if batch_tokens is None else batch_tokens
+        checks.check_at_least("--batch-tokens", self.batch_tokens, 1)
+
+    def _usual_backend(self, device: str) -> str:
+        """The fastest for float32; for another dtype the first backend that has it."""
+        if self.dtype == "float32":
+            return self.fastest("exact", device=device).backend
+        able = [name for name in BACKENDS if self.dtype in import_module(BACKENDS[name]).DTYPES]
+        return able[0] if able else "torch"
+
+    def fastest(self, precision: Precision, *, device: str | None = None) -> Fastest:
+        """The backend and dtype that run this model fastest here: float32, or for a screen `low`.
+
+        They are tried for some seconds, once on a machine. A screen is a second Model made with
+        the backend and the dtype that `fastest("low")` gives.
+        """
+        where = self.device if device is None else device
+        return fastest(
+            self._facts, task=self.task, precision=precision, device=where, **self._safety
+        )
 
     @property
     def tokenizer(self) -> Any:
