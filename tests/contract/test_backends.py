@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.encoders.worlds import world
+from tests.encoders.worlds import same, world
 from tests.models import tiny_model
 
 from polymux.encoders import BACKENDS, Model
@@ -32,18 +32,6 @@ def make(
         return Model(folder, task=task, backend=backend, **options)
 
     return model
-
-
-def same(one: Encodings, other: Encodings) -> None:
-    """The promised tolerances: 1e-5 of the norm, 1e-5 for probabilities, 1e-4 for logarithms."""
-    gap = np.linalg.norm(one.embeddings - other.embeddings, axis=1)
-    assert (gap <= 1e-5 * np.linalg.norm(one.embeddings, axis=1)).all()
-    for name, values in one.uncertainty.items():
-        np.testing.assert_allclose(values, other.uncertainty[name], atol=1e-5, rtol=1e-5)
-    assert (one.lengths == other.lengths).all()
-    assert (one.lost == other.lost).all()
-    assert (one.hashes == other.hashes).all()
-    assert one.embeddings.dtype == np.float32
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

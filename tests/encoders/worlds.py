@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 from tests.models import SAMPLE
 
-from polymux.records import Example
+from polymux.records import Encodings, Example
 
 NOISE = ("teh", "thx!!", "😀", "👩‍⚕️", "naïve", "ﷺ", "x²", "e\u0301", "ЌАК", "ok...", "ﬁn", "ᚠ")
 
@@ -33,3 +34,15 @@ def _fields(
     if i % 3 == 0:
         return {"text": " ".join(words)}
     return {"text": " ".join(words), "text_pair": " ".join(few if i % 3 == 1 else words[::-1])}
+
+
+def same(one: Encodings, other: Encodings) -> None:
+    """The promised tolerances: 1e-5 of the norm, 1e-5 for probabilities, 1e-4 for logarithms."""
+    gap = np.linalg.norm(one.embeddings - other.embeddings, axis=1)
+    assert (gap <= 1e-5 * np.linalg.norm(one.embeddings, axis=1)).all()
+    for name, values in one.uncertainty.items():
+        np.testing.assert_allclose(values, other.uncertainty[name], atol=1e-5, rtol=1e-5)
+    assert (one.lengths == other.lengths).all()
+    assert (one.lost == other.lost).all()
+    assert (one.hashes == other.hashes).all()
+    assert one.embeddings.dtype == np.float32
