@@ -136,6 +136,8 @@ def load(
             "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "NUM_STREAMS": 1,
+            # Two processes would be pinned to the same cores.
+            "ENABLE_CPU_PINNING": False,
         },
     )
     return Loaded(compiled.create_infer_request(), padding, batch_tokens)
