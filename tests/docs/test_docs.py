@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 import re
 import shlex
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import pytest
 from typer.core import TyperCommand, TyperOption
 
 import polymux as pm
+from polymux.encoders import BACKENDS
 from polymux.prescribe import PRESETS as CHOOSING
 from polymux.selection import Strategy
 from polymux.train.presets import PRESETS
@@ -104,6 +106,16 @@ def test_the_readme_lists_every_strategy_and_task_as_the_code_does() -> None:
         assert isinstance(rule, Strategy)
         assert f"| `{name}` | {rule.about} |" in readme
     assert [name for name in pm.TASKS if f"`{name}`" not in readme] == []
+
+
+def test_every_backend_is_documented_with_every_dtype() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (`.*?`) \|", page("reference/backends.md"), re.MULTILINE)
+    told = {(backend, dtype) for backend, cell in rows for dtype in re.findall(r"`(\w+)`", cell)}
+    assert told == {
+        (backend, dtype)
+        for backend, module in BACKENDS.items()
+        for dtype in import_module(module).DTYPES
+    }
 
 
 def test_every_public_name_is_documented() -> None:

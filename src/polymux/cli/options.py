@@ -114,8 +114,12 @@ Device = Annotated[
     typer.Option("--device", help="Where to run.", rich_help_panel=RUNNING),
 ]
 Backend = Annotated[
-    Literal["auto", "torch"],
-    typer.Option("--backend", help="What runs the model.", rich_help_panel=RUNNING),
+    Literal["auto", "torch", "openvino"],
+    typer.Option(
+        "--backend",
+        help="What runs the model; auto tries once what is fastest here.",
+        rich_help_panel=RUNNING,
+    ),
 ]
 Screen = Annotated[
     Literal["off", "auto", "bfloat16", "float16", "int8"],

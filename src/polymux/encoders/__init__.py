@@ -13,8 +13,9 @@ from functools import partial
 from itertools import chain
 from typing import Protocol, runtime_checkable
 
+from polymux.encoders.backends import BACKENDS
 from polymux.encoders.heads import load_for_training
-from polymux.encoders.model import BACKENDS, Model, check_finite
+from polymux.encoders.model import Model, check_finite
 from polymux.engines import Engine, Finish, opened
 from polymux.errors import InputError
 from polymux.progress import Progress

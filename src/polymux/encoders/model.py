@@ -15,15 +15,15 @@ import numpy as np
 from jaxtyping import Float
 
 from polymux.encoders import checks
+from polymux.encoders.backends import BACKENDS, Calibration
 from polymux.encoders.facts import contents, look_at
+from polymux.encoders.probe import Fastest, Precision, fastest
 from polymux.errors import UsageError, WorkError
 from polymux.records import Encodings, Example, content_hashes
 from polymux.store import FORMAT
 from polymux.tasks import Feature, task_named
 from polymux.tasks.qa import AGGREGATES
 
-# Name -> module with version, device_named, BATCH_TOKENS, DTYPES, load and forward.
-BACKENDS: dict[str, str] = {"torch": "polymux.encoders.pytorch"}
 # DeMuX, appendix: longest rows, special tokens included.
 MAX_LENGTH = {
     "token-classification": 128,
@@ -61,20 +61,15 @@ class Model:
         self.path = str(path)
         self.task = task
         self._module = task_named(task)
-        self.backend = "torch" if backend == "auto" else backend
-        _one_of("backend", self.backend, BACKENDS)
+        _one_of("backend", backend, ("auto", *BACKENDS))
         _one_of("aggregate", aggregate, AGGREGATES)
-        self._backend: Any = import_module(BACKENDS[self.backend])
-        self.device: str = self._backend.device_named(device)
-        _one_of("dtype", dtype, self._backend.DTYPES)
         self.dtype, self.stride, self.aggregate = dtype, stride, aggregate
         checks.check_at_least("--stride", stride, 0)
-        usual: int = self._backend.BATCH_TOKENS[self.device]
-        self.batch_tokens = usual if batch_tokens is None else batch_tokens
-        checks.check_at_least("--batch-tokens", self.batch_tokens, 1)
+        self._sample: tuple[Feature, ...] = ()
         self._safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
         self._offline = offline
         self._facts = look_at(path, **self._safety, offline=offline)
+        self._begin(backend, device, batch_tokens)
         self.labels = checks.labels_of(self._facts, task)
         """By class number; none for question answering."""
         self.notes: list[str] = []
@@ -90,7 +85,36 @@ class Model:
         is_folder = Path(self.path).expanduser().is_dir()
         path = str(self._facts.folder.absolute()) if is_folder else self.path
         options = {**self.settings, **self._safety, "offline": self._offline}
-        return partial(type(self), path, task=self.task, **options), ()
+        state = {"_sample": self._sample}
+        return partial(type(self), path, task=self.task, **options), (), state
+
+    def _begin(self, backend: str, device: str, batch_tokens: int | None) -> None:
+        """Find out what runs the model, where, and in batches of what size."""
+        self.backend = backend if backend != "auto" else self._usual_backend(device)
+        self._backend: Any = import_module(BACKENDS[self.backend])
+        self.device: str = self._backend.device_named(device)
+        _one_of("dtype", self.dtype, self._backend.DTYPES)
+        usual: int = self._backend.BATCH_TOKENS[self.device]
+        self.batch_tokens = usual if batch_tokens is None else batch_tokens
+        checks.check_at_least("--batch-tokens", self.batch_tokens, 1)
+
+    def _usual_backend(self, device: str) -> str:
+        """The fastest for float32; for another dtype the first backend that has it."""
+        if self.dtype == "float32":
+            return self.fastest("exact", device=device).backend
+        able = [name for name in BACKENDS if self.dtype in import_module(BACKENDS[name]).DTYPES]
+        return able[0] if able else "torch"
+
+    def fastest(self, precision: Precision, *, device: str | None = None) -> Fastest:
+        """The backend and dtype that run this model fastest here: float32, or for a screen `low`.
+
+        They are tried for some seconds, once on a machine. A screen is a second Model made with
+        the backend and the dtype that `fastest("low")` gives.
+        """
+        where = self.device if device is None else device
+        return fastest(
+            self._facts, task=self.task, precision=precision, device=where, **self._safety
+        )
 
     @property
     def tokenizer(self) -> Any:
@@ -121,6 +145,8 @@ class Model:
         """
         measures = ",".join(sorted(self._module.MEASURES))
         text = f"{FORMAT} {self._itself} {measures}"
+        if self.dtype in self._backend.CALIBRATED:
+            text += f" {_name_of(self._calibrated())}"
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
     @cached_property
@@ -154,6 +180,8 @@ class Model:
             batch_tokens=self.batch_tokens,
             padding=padding or 0,
             is_decoder=self.is_decoder,
+            segments="token_type_ids" in self.tokenizer.model_input_names,
+            calibration=self._calibration(),
             **self._safety,
         )
         return replace(loaded, notes=self.notes)
@@ -166,9 +194,46 @@ class Model:
         _one_of("backend", backend, BACKENDS)
         other.backend, other._backend = backend, import_module(BACKENDS[backend])
         _one_of("dtype", dtype, other._backend.DTYPES)
-        other.dtype, other.notes = dtype, []
+        other.dtype, other.notes, other._sample = dtype, [], ()
         other.batch_tokens = other._backend.BATCH_TOKENS[self.device]
         return other
+
+    def calibrate(self, examples: Sequence[Example]) -> None:
+        """Give a quantised model the examples it is made from, before it is first asked.
+
+        Their rows are part of the fingerprint: the same sample, in any order, is the same model.
+        A few hundred are enough. A model that is not quantised needs none, and ignores them.
+
+        Raises:
+            InputError: the model sees nothing in an example.
+            UsageError: no example, or it was calibrated with others.
+        """
+        if self.dtype not in self._backend.CALIBRATED:
+            return
+        features = sorted(self.prepare(examples), key=lambda f: (f.input_ids, f.type_ids or ()))
+        if not features:
+            raise UsageError("there is no example to calibrate with", "give a few hundred")
+        if self._sample and _name_of(self._sample) != _name_of(features):
+            raise UsageError(
+                "this model was calibrated with other examples", "make another Model for them"
+            )
+        self._sample = tuple(features)
+
+    def _calibrated(self) -> tuple[Feature, ...]:
+        if not self._sample:
+            raise UsageError(
+                f"a model of {self.dtype} is made from a sample of what it will read",
+                "call Model.calibrate with a few hundred examples first",
+            )
+        return self._sample
+
+    def _calibration(self) -> Calibration | None:
+        if self.dtype not in self._backend.CALIBRATED:
+            return None
+        from platformdirs import user_cache_path
+
+        kept = user_cache_path("polymux") / self.dtype / self.fingerprint
+        return Calibration(self._calibrated(), kept)
 
     def prepare(self, examples: Sequence[Example], *, windows: bool = False) -> list[Feature]:
         """The rows that the model reads; with `windows` as many as hold every word of each."""
@@ -231,6 +296,12 @@ class Model:
                 f"{self.path} reads {self._facts.reads} sub-words at most, not {asked}"
             )
         return checks.longest_row(self._facts, self.task, length)
+
+
+def _name_of(features: Sequence[Feature]) -> str:
+    """A name for what the model is given of these rows."""
+    text = json.dumps([(f.input_ids, f.type_ids) for f in features])
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _one_of(what: str, name: str, table: Any) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import transformers
 
+from polymux.encoders.backends import Calibration
 from polymux.encoders.facts import loading
 from polymux.encoders.rows import Arrays, Outputs, Rows, Tick, in_batches
 from polymux.errors import ModelError, UsageError, WorkError
@@ -21,6 +22,8 @@ from polymux.tasks import Feature
 # Positions in a batch, padding included: measured where a batch stops getting faster.
 BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# None needs a sample of what it will read.
+CALIBRATED: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,14 @@ def load(
     batch_tokens: int,
     padding: int,
     is_decoder: bool,
+    segments: bool = False,
+    calibration: Calibration | None = None,
     allow_pickle: bool = False,
     trust_remote_code: bool = False,
 ) -> Loaded:
     """Load a model with its head, in evaluation mode.
+
+    `segments` and `calibration` are for backends that convert it: torch reads whatever comes.
 
     Raises:
         ModelError: the weights lack something that the model has.
@@ -156,7 +163,7 @@ def _forward(loaded: Loaded, rows: Rows, start: int, stop: int) -> Outputs:
         hidden_BTD = loaded.model.base_model(**inputs).last_hidden_state
         logits_QC = loaded.model.score(hidden_BTD[at])
     else:
-        with _last_hidden(loaded.model.base_model) as seen:
+        with last_hidden(loaded.model.base_model) as seen:
             logits_QC = logits_at(loaded.model(**inputs), at)
         hidden_BTD = seen[0]
     means_BD = torch.bmm(weights_BT[:, None, :], hidden_BTD.float())[:, 0]
@@ -183,7 +190,7 @@ def batch_of(
 
 
 @contextmanager
-def _last_hidden(base: Any) -> Iterator[list[torch.Tensor]]:
+def last_hidden(base: Any) -> Iterator[list[torch.Tensor]]:
     """The base model's last hidden state as it passes to the head; no other layer is kept."""
     seen: list[torch.Tensor] = []
     hook = base.register_forward_hook(lambda _module, _args, out: seen.append(out[0]))

@@ -1,0 +1,210 @@
+"""`--backend auto`: which backend and precision is fastest on this machine, by trying for seconds.
+
+The answer is kept in the user's cache, by machine, versions and the shape of the model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal, NamedTuple
+from uuid import uuid4
+
+import numpy as np
+
+from polymux.encoders.backends import BACKENDS, Calibration
+from polymux.encoders.facts import Facts, bare
+from polymux.errors import ModelError
+from polymux.tasks import Feature, task_named
+
+# Backend and dtype.
+Candidate = tuple[str, str]
+Precision = Literal["exact", "low"]
+# Weights but for embeddings. A smaller model reads thousands of sentences with torch in the time
+# that its conversion takes.
+_WORTH_A_TRIAL = 1_000_000
+# Sentences of usual lengths, in sub-words: four parts of sixteen rows that are alike.
+_LENGTHS = tuple(range(8, 65, 8)) * 8
+_PARTS = 4
+_SECONDS = 1.0
+
+
+class Fastest(NamedTuple):
+    """What is fastest of a precision, and what that was told from."""
+
+    backend: str
+    dtype: str
+    tokens_per_second: dict[Candidate, float]
+    """By backend and dtype; empty where there was nothing to choose from."""
+
+
+def fastest(
+    facts: Facts,
+    *,
+    task: str,
+    precision: Precision = "exact",
+    device: str = "auto",
+    allow_pickle: bool = False,
+    trust_remote_code: bool = False,
+) -> Fastest:
+    """The backend and dtype that run this model fastest here.
+
+    `exact` is float32. `low` is for a screen; the table then holds float32 too, and the answer is
+    float32 where this machine has nothing lower. A small model is not tried: torch runs it.
+    """
+    from polymux.encoders import pytorch
+
+    where = pytorch.device_named(device)
+    exact, low = candidates(where)
+    wanted = exact if precision == "exact" else low
+    tried = exact if precision == "exact" else exact + low
+    if len(tried) == 1 or _weights(facts) < _WORTH_A_TRIAL:
+        return Fastest(*(wanted or exact)[0], {})
+    kept = _place(facts, task, where, tried)
+    table = _read(kept, tried)
+    if table is None:
+        safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
+        table = {}
+        for candidate in tried:
+            with suppress(ModelError):  # OpenVINO cannot convert it: another will do
+                table[candidate] = _speed(facts, task, where, candidate, safety)
+        _write(kept, table)
+    able = [candidate for candidate in wanted if candidate in table] or exact[:1]
+    best = max(able, key=lambda candidate: table.get(candidate, 0.0))
+    return Fastest(*best, table)
+
+
+def candidates(where: str) -> tuple[list[Candidate], list[Candidate]]:
+    """What there is on `cpu` or `cuda`: exact, and of low precision; torch first."""
+    from polymux.encoders import openvino
+
+    exact, low = [("torch", "float32")], list[Candidate]()
+    if where != "cpu" or _flags() & {"avx512_bf16", "amx_bf16"}:
+        low.append(("torch", "bfloat16"))
+    if where == "cpu" and openvino.is_installed():
+        exact.append(("openvino", "float32"))
+        low.append(("openvino", "int8"))
+    return exact, low
+
+
+def _speed(
+    facts: Facts, task: str, where: str, candidate: Candidate, safety: Mapping[str, bool]
+) -> float:
+    """Positions a second, of the fastest part; the first part only warms up.
+
+    Raises:
+        ModelError: the backend cannot run a model of this kind.
+    """
+    backend, dtype = candidate
+    module: Any = import_module(BACKENDS[backend])
+    parts = list(_parts(facts))
+    loaded = module.load(
+        facts.folder,
+        auto=task_named(task).AUTO,
+        device=where,
+        dtype=dtype,
+        batch_tokens=module.BATCH_TOKENS[where],
+        padding=facts.tokenizer.pad_token_id or 0,
+        is_decoder=facts.is_decoder,
+        segments="token_type_ids" in facts.tokenizer.model_input_names,
+        # How well it is quantised does not change how fast it is: the fewest rows will do.
+        calibration=Calibration(tuple(parts[0][:2]), None) if dtype in module.CALIBRATED else None,
+        **safety,
+    )
+    module.forward(loaded, parts[0])
+    speeds: list[float] = []
+    begun = perf_counter()
+    for part in parts * 8:
+        before = perf_counter()
+        module.forward(loaded, part)
+        now = perf_counter()
+        speeds.append(sum(len(f.input_ids) for f in part) / (now - before))
+        if now - begun > _SECONDS:
+            break
+    return round(max(speeds), 1)
+
+
+def _parts(facts: Facts) -> Iterator[list[Feature]]:
+    """Rows of random sub-words: what they are does not change how long they take."""
+    ids = np.random.default_rng(0)
+    words = facts.config.get_text_config().vocab_size
+    has_types = "token_type_ids" in facts.tokenizer.model_input_names
+    rows = []
+    for i, usual in enumerate(_LENGTHS):
+        size = min(usual, facts.reads)
+        drawn = tuple(ids.integers(words, size=size).tolist())
+        types = (0,) * size if has_types else None
+        rows.append(Feature(i, drawn, types, (0,), (0,), (None,), 0))
+    size = len(rows) // _PARTS
+    yield from (rows[at : at + size] for at in range(0, len(rows), size))
+
+
+def _weights(facts: Facts) -> int:
+    model = bare(facts.config)
+    inputs = {id(weight) for weight in model.get_input_embeddings().parameters()}
+    return sum(w.numel() for w in model.parameters() if id(w) not in inputs)
+
+
+def _place(facts: Facts, task: str, where: str, tried: Sequence[Candidate]) -> Path:
+    """Where the table of this machine, these versions and a model of this shape is kept."""
+    import torch
+    from platformdirs import user_cache_path
+
+    shape = facts.config.to_dict()
+    for name in ("_name_or_path", "transformers_version", "id2label", "label2id"):
+        shape.pop(name, None)
+    everything = {
+        "processor": _cpu() if where == "cpu" else torch.cuda.get_device_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "tried": tried,
+        "versions": {name: import_module(BACKENDS[name]).version() for name, _ in tried},
+        "task": task,
+        "shape": shape,
+    }
+    text = json.dumps(everything, sort_keys=True, default=str)
+    name = blake2b(text.encode(), digest_size=16).hexdigest()
+    return user_cache_path("polymux") / "fastest" / f"{name}.json"
+
+
+def _read(path: Path, tried: Sequence[Candidate]) -> dict[Candidate, float] | None:
+    """The table that is kept; None if there is none, or it is not one of these candidates."""
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        table = {(backend, dtype): float(speed) for backend, dtype, speed in told}
+    except (OSError, ValueError, TypeError):
+        return None
+    return table if tried[0] in table and set(table) <= set(tried) else None
+
+
+def _write(path: Path, table: dict[Candidate, float]) -> None:
+    rows = [[backend, dtype, speed] for (backend, dtype), speed in table.items()]
+    draft = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
+    with suppress(OSError):  # a cache that cannot be written costs the next run a trial
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(rows), "utf-8")
+        draft.replace(path)
+
+
+def _flags() -> set[str]:
+    """What the CPU can do; empty where the system does not tell."""
+    return set(_told("flags").split())
+
+
+def _cpu() -> str:
+    return _told("model name") or platform.processor() or platform.machine()
+
+
+def _told(name: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
