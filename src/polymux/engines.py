@@ -321,6 +321,8 @@ def _connect(address: str | None) -> bool:
         else:
             _reach(place)
             ray.init(address=place, **quiet)
+        # Of lost workers it tells on standard output, which belongs to results, and has no switch.
+        vars(ray._private.worker)["print_to_stdstream"] = lambda *_, **__: None
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UsageError(
             f"Ray cannot be used: {str(error).splitlines()[0]}",
