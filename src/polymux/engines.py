@@ -310,7 +310,7 @@ def _connect(address: str | None) -> bool:
 
     if ray.is_initialized():
         return False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     ending = signal.getsignal(signal.SIGTERM)
     try:
         if place is None:
