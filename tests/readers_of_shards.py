@@ -32,10 +32,10 @@ class Slow:
     """Says of each example its line and the process; the earlier the shard, the slower."""
 
     device = "cpu"
-    fingerprint = "slow"
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
+        self.fingerprint = f"{type(self).__name__} {seconds}"
         self.notes: list[str] = []
 
     def prepare(self, examples: Sequence[Example]) -> list[int]:
@@ -55,8 +55,6 @@ class Slow:
 class Deadly(Slow):
     """Ends its process at each shard, and leaves a mark of each end."""
 
-    fingerprint = "deadly"
-
     def __init__(self, marks: Path) -> None:
         super().__init__()
         self.marks = marks
@@ -70,8 +68,6 @@ class Deadly(Slow):
 class Choosy(Slow):
     """Refuses the second example of a shard."""
 
-    fingerprint = "choosy"
-
     def prepare(self, examples: Sequence[Example]) -> list[int]:
         raise InputError("not this one", "take another", file="deep/w.txt", line=examples[1].line)
 
@@ -79,9 +75,12 @@ class Choosy(Slow):
 class Another(Slow):
     """Is another one in every process."""
 
-    @property
-    def fingerprint(self) -> str:  # type: ignore[override]
-        return str(os.getpid())
+    def __init__(self) -> None:
+        super().__init__()
+        self.fingerprint = str(os.getpid())
+
+    def __reduce__(self) -> tuple[type[Another], tuple[()]]:
+        return Another, ()
 
 
 def shards(count: int, size: int = 3) -> list[Shard]:

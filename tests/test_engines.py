@@ -24,6 +24,7 @@ from tests.readers_of_shards import Another, Choosy, Deadly, Slow, shards
 import polymux as pm
 import polymux.engines
 import polymux.records
+from polymux.cli import main
 from polymux.engines import ENGINES, Engine, opened
 from polymux.errors import InputError, ModelError, UsageError, WorkError
 from polymux.prescribe import select_many
@@ -171,10 +172,10 @@ def test_a_worker_killed_in_the_middle_costs_its_shards_only(
 def test_a_shard_in_the_hands_of_a_killed_worker_is_given_out_again(
     crew: Callable[[int], Any],
 ) -> None:
-    hands, reader = crew(2), Slow(6.0)
+    hands, reader = crew(2), Slow(3.0)
     victim = ray.get(hands.actors[0].process.remote())
     finishes = [hands.begin(reader, shard.examples) for shard in shards(4)]
-    # The first shard takes six seconds.
+    # The first shard takes three seconds.
     os.kill(victim, signal.SIGKILL)
     made = [finish(lambda share: None).embeddings for finish in finishes]
     assert np.concatenate(made)[:, 0].tolist() == list(range(1, 13))
@@ -269,10 +270,10 @@ def test_a_model_travels_as_what_it_was_made_from(
         "aggregate": "worst", "offline": True,
     }  # fmt: skip
     model = pm.Model(folder.name, task=TASK, device="auto", **options)
-    pickled = pickle.dumps(model)
+    pickled, fingerprint = pickle.dumps(model), model.fingerprint
     monkeypatch.chdir("/")
     back = pickle.loads(pickled)
-    assert back.fingerprint == model.fingerprint
+    assert back.fingerprint == fingerprint
     assert back.settings == model.settings
     assert "auto" not in back.settings.values()
     assert len(pickled) < 1000
@@ -339,14 +340,25 @@ def test_shares_of_a_cluster_fit_into_it(there: int, count: int, share: float) -
 
 
 PRIVATE = """
-import signal, sys
-import polymux as pm
+import os, signal, time
 from polymux.engines import opened
-from tests.readers_of_shards import Slow, shards
+from polymux.errors import InputError
+from tests.readers_of_shards import Choosy, Slow, shards
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 with opened("ray", None, 2) as hands:
     print(hands.begin(Slow(), shards(1)[0].examples)(print).embeddings[:, 0].tolist())
     import ray
+    os.kill(ray.get(hands.actors[0].process.remote()), signal.SIGKILL)
+    print(hands.begin(Slow(1.0), shards(2)[1].examples)(print).embeddings[:, 0].tolist())
+    ray.get([actor.process.remote() for actor in hands.actors])
+    time.sleep(1)  # Ray would tell of it by now
+    bad = [hands.begin(Choosy(), shard.examples) for shard in shards(2)]
+    try:
+        bad[0](print)
+    except InputError as error:
+        print(error.place)
+    ray.wait(list(hands.given), num_returns=len(hands.given))
+    bad.clear(), hands.given.clear()
     print([node["NodeManagerAddress"] for node in ray.nodes()])
     print(ray.get_runtime_context().gcs_address.split(":")[0])
     print(signal.getsignal(signal.SIGTERM) is signal.SIG_IGN)
@@ -363,7 +375,8 @@ def test_ray_on_this_machine_is_reached_by_this_machine_only_says_nothing_and_en
     )
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
-        "[1.0, 2.0, 3.0]", "['127.0.0.1']", "127.0.0.1", "True", "False",
+        "[1.0, 2.0, 3.0]", "[4.0, 5.0, 6.0]", "deep/w.txt:2",
+        "['127.0.0.1']", "127.0.0.1", "True", "False",
     ]  # fmt: skip
 
 
@@ -373,27 +386,26 @@ def test_select_on_a_cluster_writes_what_select_here_writes(
     for language, count in SIZES.items():
         write_conllu(tmp_path / "source", language, count)
     write_conllu(tmp_path / "target", "ur", 25)
-    outs = {}
-    for name, more in {
-        "local": [],
-        "ray": ["--engine", "ray", "--ray-address", cluster, "--workers", "2"],
-    }.items():
-        done = subprocess.run(
-            [
-                *(sys.executable, "-c", "from polymux.cli import main; main()"),
-                *("select", str(folder), "--task", TASK, "--device", "cpu", "--budget", "10"),
-                *("--source", str(tmp_path / "source"), "--target", str(tmp_path / "target")),
-                *("--out", str(tmp_path / name), "--store", "off", "--quiet", *more),
-            ],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        outs[name] = tmp_path / name
-    lines = [(out / "to_label.jsonl").read_text("utf-8") for out in outs.values()]
+    asked = [
+        *("select", str(folder), "--task", TASK, "--device", "cpu", "--budget", "10"),
+        *("--source", str(tmp_path / "source"), "--target", str(tmp_path / "target")),
+        *("--store", "off", "--quiet", "--out"),
+    ]
+    outs = [tmp_path / "local", tmp_path / "ray"]
+    main([*asked, str(outs[0])])
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from polymux.cli import main; main()", *asked, str(outs[1])),
+            *("--engine", "ray", "--ray-address", cluster, "--workers", "1"),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [(out / "to_label.jsonl").read_text("utf-8") for out in outs]
     assert lines[0] == lines[1]
-    manifests = [json.loads((out / "selection.json").read_text("utf-8")) for out in outs.values()]
+    manifests = [json.loads((out / "selection.json").read_text("utf-8")) for out in outs]
     assert [m["settings"]["engine"] for m in manifests] == ["local", "ray"]
-    assert [m["settings"]["workers"] for m in manifests] == [None, 2]
+    assert [m["settings"]["workers"] for m in manifests] == [None, 1]
     assert manifests[0]["model"] == manifests[1]["model"]

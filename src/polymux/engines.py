@@ -229,9 +229,7 @@ class _Crew:
         )(Worker)
         self.actors = [hired.remote(None if on_gpu else threads) for _ in range(count)]
         self.starting = {actor.process.remote(): i for i, actor in enumerate(self.actors)}
-        if _done(self.starting, GRACE):
-            return
-        if not ray.wait(list(self.starting), timeout=PATIENCE)[0]:
+        if not (_done(self.starting, GRACE) or _done(self.starting, PATIENCE, least=1)):
             raise WorkError(
                 "no Ray worker could start",
                 "`ray status` says what the cluster has room for: add nodes, or end other jobs",
@@ -272,13 +270,13 @@ def _threads(cores: float) -> int:
     return max(1, min(int(cores), CORES, int(said) if said.isdecimal() else CORES))
 
 
-def _done(calls: Mapping[Any, int], seconds: float = 0.0) -> list[Any]:
-    """Which calls have been answered, or will be within that time if all of them are."""
+def _done(calls: Mapping[Any, int], seconds: float = 0.0, least: int | None = None) -> list[Any]:
+    """Which calls have been answered, once all (or `least` of them) are or that time is over."""
     import ray
 
     done: list[Any] = []
     if calls:
-        done, _ = ray.wait(list(calls), num_returns=len(calls), timeout=seconds)
+        done, _ = ray.wait(list(calls), num_returns=least or len(calls), timeout=seconds)
     return done
 
 
@@ -312,8 +310,7 @@ def _connect(address: str | None) -> bool:
 
     if ray.is_initialized():
         return False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    is_main = threading.current_thread() is threading.main_thread()
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     ending = signal.getsignal(signal.SIGTERM)
     try:
         if place is None:
@@ -321,6 +318,8 @@ def _connect(address: str | None) -> bool:
         else:
             _reach(place)
             ray.init(address=place, **quiet)
+        # Of lost workers it tells on standard output, which belongs to results, and has no switch.
+        vars(ray._private.worker)["print_to_stdstream"] = lambda *_, **__: None
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UsageError(
             f"Ray cannot be used: {str(error).splitlines()[0]}",
@@ -328,7 +327,7 @@ def _connect(address: str | None) -> bool:
         ) from error
     finally:
         # Ray puts its own in this place, and never takes it away.
-        if is_main and ending is not None:
+        if ending is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, ending)
     return True
 

@@ -25,7 +25,8 @@ def parquet(source: Source, task: str, fields: Mapping[str, str]) -> Iterator[Re
 
     try:
         with _seekable(source) as stream:
-            file = pq.ParquetFile(stream)
+            # Arrow would fetch all row groups first, and hold them.
+            file = pq.ParquetFile(stream, pre_buffer=False)
             names = class_names(_features(file.schema_arrow))
             yield from _records(file.iter_batches(batch_size=_BATCH), names)
     except (pa.ArrowException, OSError) as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from polymux.errors import InputError, UsageError
 from polymux.readers.arrow import INFO, SPLITS, STATE
+from polymux.readers.remote import Remote, translated
 from polymux.readers.source import Notes, Source
 from polymux.readers.streams import COMPRESSED
 
@@ -27,6 +28,22 @@ def find(path: str, notes: Notes, suffixes: Collection[str], *, offline: bool) -
     if path.startswith(_HUB) and not path.startswith(_HUB + "datasets/"):
         return [_hub(path, notes, offline=offline)]
     system, location = _system(path, offline=offline)
+    try:
+        with translated():
+            return _found(system, path, location, notes, suffixes)
+    except OSError as error:
+        if "file" in system.protocol:
+            raise
+        raise InputError(
+            f"it cannot be reached: {error}",
+            "look at the address, the network and the credentials that its service needs",
+            file=path,
+        ) from error
+
+
+def _found(
+    system: Any, path: str, location: str, notes: Notes, suffixes: Collection[str]
+) -> list[Source]:
     if system.isfile(location):
         return [_source(system, path, location, PurePosixPath(location).name, notes)]
     if system.isdir(location):
@@ -108,7 +125,10 @@ def _source(system: Any, path: str, location: str, key: str, notes: Notes) -> So
         ) from None
 
     def opener(place: str) -> BufferedReader:
-        return Path(place).open("rb") if local else BufferedReader(system.open(place, "rb"))
+        if local:
+            return Path(place).open("rb")
+        with translated():
+            return BufferedReader(Remote(system.open(place, "rb")))
 
     return Source(path, key, location, opener, notes)
 
