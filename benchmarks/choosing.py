@@ -337,6 +337,7 @@ def rows(
 
     limit = threads or len(os.sched_getaffinity(0))
     faiss.omp_set_num_threads(limit)
+    os.environ["OMP_NUM_THREADS"] = str(limit)
     made = []
     with threadpool_limits(limit):
         for size in (5000,) if quick else sizes:

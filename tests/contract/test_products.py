@@ -18,7 +18,6 @@ from polymux.selection import (
     Nearest,
     Product,
     Target,
-    choose,
 )
 from polymux.selection.average_dist import mean_distance
 
@@ -140,9 +139,12 @@ def test_strategies_equal_the_slow_obvious_reference(
     for size, budget in [(1, 1), (40, 7), (90, 30)]:
         w = world(size, seed=size, ties=ties)
         encodings, ask = w.encodings(), w.ask(budget, product=product)
-        parts = [encodings.take(rows) for rows in np.array_split(np.arange(size), 3) if len(rows)]
-        choice = choose({name: (STRATEGIES[name], ask)}, [budget], lambda: parts, encodings.take)  # type: ignore[dict-item]  # noqa: B023
-        assert choice[name, budget].rows.tolist() == REFERENCES[name](w, ask)
+        rule = STRATEGIES[name]
+        seen = rule.begin(ask, size)
+        for rows in np.array_split(np.arange(size), 3):
+            seen.see(encodings.take(rows))
+        choice = rule.decide(seen, ask, encodings.take)
+        assert choice.rows.tolist() == REFERENCES[name](w, ask)
 
 
 def dense(size: int, seed: int) -> World:

@@ -27,6 +27,7 @@ from polymux.selection.product import (
     framed,
     widened,
 )
+from polymux.selection.threads import spread
 
 # Two float64 screens of one pair agree far better than this (relative, of the larger norm squared).
 SCREEN_SLACK = 1e-9
@@ -229,10 +230,13 @@ class Target:
         """The distances of rows (those `at`, else all) to the targets beside them, directly."""
         at = np.arange(len(embeddings)) if at is None else at
         out = np.empty(len(at))
-        for part in _slices(len(at), self._at_once):
+
+        def measure(part: slice) -> None:
             difference = self.metric.prepare(embeddings[at[part]])
             difference = difference - self.metric.prepare(self.vectors[targets[part]])
             out[part] = np.square(difference, out=difference).sum(axis=-1)
+
+        spread(measure, len(at), self._at_once, int(self.vectors.shape[1]))
         finished: Float[np.ndarray, "m"] = self.metric.finish(out)
         return finished
 

@@ -11,12 +11,17 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+
+from polymux.selection.threads import spread
 
 # Beyond this, squares of norms would leave float32; float64 is taken then.
 LARGEST_SQUARE = 1e30
 # A tile of which more than this many times k targets would stay is worth a look for its k smallest.
 WORTH_A_LOOK = 2
+
+# Rows that go through several passes before the next: they stay in the second cache.
+ROWS_OF_A_PASS = 256
 
 Framed = Float[np.ndarray, "n framed"]
 Rows = Float[np.ndarray, "rows framed"]
@@ -79,12 +84,12 @@ class InNumpy:
     ) -> Pairs:
         """See `Product`."""
         tile = self.multiplied(x, t)
-        stays = tile <= limits
+        stays = _at_most(tile, limits)
         if len(x) > k and np.count_nonzero(stays) > WORTH_A_LOOK * k * len(t):
             most = tile + slack[0] * x[:, -2:-1]
             kth = most.min(axis=0) if k == 1 else np.partition(most, k - 1, axis=0)[k - 1]
             kth += slack[0] * t[:, -1] + slack[1]
-            np.less_equal(tile, np.minimum(limits, kth), out=stays)
+            stays = _at_most(tile, np.minimum(limits, kth))
         at, to = np.divmod(np.flatnonzero(stays), len(t))
         return at, to
 
@@ -93,14 +98,29 @@ class InNumpy:
     ) -> tuple[Float[np.ndarray, "rows"], Float[np.ndarray, "rows"]]:
         """See `Product`."""
         tile = self.multiplied(x, t)
-        np.maximum(tile, 0, out=tile)
-        least = tile.min(axis=1)
-        if is_root:
-            np.sqrt(tile, out=tile)
-        return tile @ weights, least
+        sums, least = np.empty(len(tile), tile.dtype), np.empty(len(tile), tile.dtype)
+
+        def add(rows: slice) -> None:
+            part = np.maximum(tile[rows], 0, out=tile[rows])
+            least[rows] = part.min(axis=1)
+            sums[rows] = (np.sqrt(part, out=part) if is_root else part) @ weights
+
+        spread(add, len(tile), ROWS_OF_A_PASS, len(t))
+        return sums, least
 
 
 PRODUCT: Product = InNumpy()
+
+
+def _at_most(
+    tile: Float[np.ndarray, "rows targets"], limits: Float[np.ndarray, "targets"]
+) -> Bool[np.ndarray, "rows targets"]:
+    stays = np.empty(tile.shape, dtype=bool)
+    spread(
+        lambda rows: np.less_equal(tile[rows], limits, out=stays[rows]),
+        *(len(tile), ROWS_OF_A_PASS, tile.shape[1]),
+    )
+    return stays
 
 
 def off(dim: int, dtype: type[np.floating[Any]]) -> float:
@@ -140,12 +160,16 @@ def framed(
     """
     count, dim = vectors.shape
     out: Framed = np.empty((count, dim + 2), dtype=centre.dtype)
-    inner = out[:, :dim]
-    with np.errstate(over="ignore", invalid="ignore"):
-        np.subtract(vectors, centre, out=inner, casting="same_kind")
-        squares = np.einsum("nd,nd->n", inner, inner)
-        out[:, dim + is_target] = squares * (1 - off(dim, centre.dtype.type))
     out[:, dim + (not is_target)] = 1
-    if is_target:
-        inner *= -2
+    share = 1 - off(dim, centre.dtype.type)
+
+    def frame(rows: slice) -> None:
+        inner = out[rows, :dim]
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.subtract(vectors[rows], centre, out=inner, casting="same_kind")
+            out[rows, dim + is_target] = np.einsum("nd,nd->n", inner, inner) * share
+            if is_target:
+                inner *= -2
+
+    spread(frame, count, ROWS_OF_A_PASS, dim)
     return out

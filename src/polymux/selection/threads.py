@@ -1,0 +1,39 @@
+"""Passes over arrays in as many threads as matrix products take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+# Numbers in a pass below which another thread costs more than it saves.
+WORTH_A_THREAD = 2**18
+
+
+def count() -> int:
+    """As many threads as BLAS takes: what OMP_NUM_THREADS says, else one a core."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdigit() and int(told) > 0:
+        return int(told)
+    return os.cpu_count() or 1
+
+
+def spread(work: Callable[[slice], None], size: int, step: int, numbers: int) -> None:
+    """Call `work` for slices of `step` that make up `size`, each to write in its own place.
+
+    `numbers` is how many numbers one of `size` stands for. What is written depends on no thread.
+    """
+    parts = [slice(start, min(start + step, size)) for start in range(0, size, step)]
+    workers = min(count(), len(parts), max(1, size * numbers // WORTH_A_THREAD))
+
+    def run(first: int) -> None:
+        for part in parts[first::workers]:
+            work(part)
+
+    if workers == 1:
+        run(0)
+    if workers <= 1:
+        return
+    # Made anew each time: threads that wait would be missing after a fork.
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(run, range(workers)))
