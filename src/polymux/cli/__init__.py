@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 import polymux
-from polymux.cli import choose, demo, model, tables
+from polymux.cli import choose, demo, model, tables, verify
 from polymux.cli.output import set_verbosity
 from polymux.errors import PolymuxError
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 # Arguments that are left over are looked at by the commands, which know what they mean.
 LEFTOVERS = {"allow_extra_args": True}
-COMMANDS = choose.COMMANDS | model.COMMANDS | demo.COMMANDS | tables.COMMANDS
+COMMANDS = choose.COMMANDS | verify.COMMANDS | model.COMMANDS | demo.COMMANDS | tables.COMMANDS
 for _name, _command in COMMANDS.items():
     app.command(_name, context_settings=LEFTOVERS)(_command)
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from polymux.encoders import checks
-from polymux.encoders.facts import contents, look_at
+from polymux.encoders.facts import contents, look_at, saved_config
 from polymux.errors import UsageError, WorkError
 from polymux.records import Encodings, Example, content_hashes
 from polymux.store import FORMAT
@@ -72,8 +72,9 @@ class Model:
         usual: int = self._backend.BATCH_TOKENS[self.device]
         self.batch_tokens = usual if batch_tokens is None else batch_tokens
         checks.check_at_least("--batch-tokens", self.batch_tokens, 1)
-        self._safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
-        self._facts = look_at(path, **self._safety, offline=offline)
+        self.safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
+        """What it was allowed that can run code."""
+        self._facts = look_at(path, **self.safety, offline=offline)
         self.labels = checks.labels_of(self._facts, task)
         """By class number; none for question answering."""
         self.notes: list[str] = []
@@ -110,16 +111,32 @@ class Model:
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
     @cached_property
+    def contents(self) -> str:
+        """A name for what stands in its folder (weights, tokenizer, config), however it is run."""
+        told = (self._contents, saved_config(self._facts.folder), self._words)
+        text = json.dumps(told, sort_keys=True, default=str)
+        return blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _contents(self) -> str:
+        return contents(self._facts)
+
+    @property
+    def _words(self) -> dict[str, Any]:
+        """What the tokenizer says of itself beside its file."""
+        special = {name: str(token) for name, token in self.tokenizer.special_tokens_map.items()}
+        return {"special": special, "inputs": self.tokenizer.model_input_names}
+
+    @cached_property
     def _itself(self) -> str:
         """The part of the fingerprint that is long to compute and never changes."""
         config = self._facts.config.to_dict()
         for name in ("_name_or_path", "transformers_version"):
             config.pop(name, None)
         everything = {
-            "contents": contents(self._facts),
+            "contents": self._contents,
             "config": config,
-            "special": {name: str(t) for name, t in self.tokenizer.special_tokens_map.items()},
-            "inputs": self.tokenizer.model_input_names,
+            **self._words,
             "task": self.task,
             "settings": self.settings,
             "version": self._backend.version(),
@@ -140,7 +157,7 @@ class Model:
             batch_tokens=self.batch_tokens,
             padding=padding or 0,
             is_decoder=self.is_decoder,
-            **self._safety,
+            **self.safety,
         )
         return replace(loaded, notes=self.notes)
 

@@ -65,17 +65,19 @@ def _clusters(vectors: Float[np.ndarray, "targets dim"], seed: int) -> Int[np.nd
     return found
 
 
-def _begin(ask: Ask, size: int | None) -> Smallest:
+def weighted_target(ask: Ask) -> tuple[Target, Float[np.ndarray, "targets"]]:
+    """The target sample, and how much each of it counts."""
     # In the order of content, so that the target's file order decides nothing.
     order = np.lexsort((ask.target_hashes[:, 1], ask.target_hashes[:, 0]))
     target = Target.of(ask.target[order], ask.distance)
     languages = tuple(ask.target_languages[i] for i in order)
-    weights = (
-        macro_weights(target, languages, ask.seed)
-        if ask.average == "macro"
-        else target.equal_weights()
-    )
-    return Smallest(ask.depth, mean_distance(target, weights))
+    if ask.average == "macro":
+        return target, macro_weights(target, languages, ask.seed)
+    return target, target.equal_weights()
+
+
+def _begin(ask: Ask, size: int | None) -> Smallest:
+    return Smallest(ask.depth, mean_distance(*weighted_target(ask)))
 
 
 def in_order(seen: Smallest, ask: Ask, fetch: Fetch) -> Choice:
