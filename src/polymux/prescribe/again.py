@@ -24,6 +24,8 @@ from polymux.store import Store
 Given = Pool | Sequence[str | Path]
 # Options of `select_many` that are no part of the question, or are given in another way here.
 _APART = {"exclude", "gold", "like", "plan", "store", "spool", "progress", "screen"}
+# Options that belong to one strategy.
+_OF_STRATEGY = {"gold": "gold", "same-distribution": "like", "plan": "plan"}
 _CONTENT = tuple[int, int]
 
 
@@ -144,18 +146,17 @@ def model_again(
     return Model(path, task=manifest["task"], **{**settings, **asked})
 
 
-def options_again(past: Past, scene: Scene) -> dict[str, Any]:
+def options_again(together: Sequence[Past], scene: Scene) -> dict[str, Any]:
     """The options of `select_many` as they were; what this version does not know stays out."""
-    settings, quotas = past.settings, past.settings.get("quotas")
+    settings, seed = together[0].settings, together[0].manifest["seed"]
     names = (Options.__annotations__.keys() & settings.keys()) - _APART
-    options = {name: settings[name] for name in names}
-    if past.strategy == "gold":
-        options["gold"] = scene.source
-    if past.strategy == "same-distribution":
-        options["like"] = quotas
-    if past.strategy == "plan":
-        options["plan"] = quotas
-    return {**options, "seed": past.manifest["seed"], "exclude": scene.exclude}
+    options: dict[str, Any] = {name: settings[name] for name in names}
+    quotas = settings.get("quotas")
+    given = {"gold": scene.source, "same-distribution": quotas, "plan": quotas}
+    for strategy, option in _OF_STRATEGY.items():
+        if any(past.strategy == strategy for past in together):
+            options[option] = given[strategy]
+    return {**options, "seed": seed, "exclude": scene.exclude}
 
 
 def changes(

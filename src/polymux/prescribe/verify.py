@@ -175,7 +175,7 @@ def _made(
     together: Sequence[Past], scene: Scene, progress: Progress | None
 ) -> dict[tuple[str, int], Prescription]:
     """These choices made again, in one pass."""
-    options = options_again(together[0], scene)
+    options = options_again(together, scene)
     return select_many(
         scene.model,
         scene.source,
