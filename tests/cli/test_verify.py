@@ -38,8 +38,7 @@ def ended(*arguments: str) -> int:
     try:
         main(list(arguments))
     except SystemExit as end:
-        assert isinstance(end.code, int)
-        return end.code
+        return int(end.code or 0)
     return 0
 
 

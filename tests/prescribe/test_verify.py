@@ -199,6 +199,16 @@ def test_the_fingerprint_that_differs_is_named(world, gone) -> None:
         pm.verify(world / "out/random/5", **{gone: other if gone == "target" else [other]})
 
 
+def test_the_pool_of_gold_is_named_as_such(world) -> None:
+    with pytest.raises(InputError, match="the gold pool is another"):
+        pm.verify(world / "out/gold/5", gold=[world / "known"])
+
+
+def test_more_excluded_than_then_is_refused(world) -> None:
+    with pytest.raises(UsageError, match="2 pools are given as excluded, 1 were"):
+        pm.verify(world / "out/random/5", exclude=[[world / "known"], [world / "gold"]])
+
+
 def test_files_that_stand_elsewhere_now_are_found_where_they_are_said_to_be(copy, world) -> None:
     verdict = pm.verify(
         copy / "out",

@@ -171,8 +171,9 @@ def changes(
     for name, survey in surveys.items():
         facts = past.manifest[name]
         if facts["fingerprint"] != survey.fingerprint:
+            called = "gold pool" if (past.strategy, name) == ("gold", "source") else name
             found.append(
-                f"the {name} is another: {facts['fingerprint']} ({facts['read']:,} examples) then, "
+                f"the {called} is another: {facts['fingerprint']} ({facts['read']:,} examples) then, "
                 f"{survey.fingerprint} ({survey.read:,} examples) now"
             )
     before = [facts["fingerprint"] for facts in past.settings.get("exclude", ())]

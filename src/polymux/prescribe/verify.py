@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from polymux.encoders import Model, readable
-from polymux.errors import InputError
+from polymux.errors import InputError, UsageError
 from polymux.prescribe import select_many
 from polymux.prescribe.again import (
     Given,
@@ -132,6 +132,11 @@ def _pools(
 
     source, target, exclude = given
     told = past.settings.get("exclude", ())
+    if len(exclude or ()) > len(told):
+        raise UsageError(
+            f"{len(exclude or ())} pools are given as excluded, {len(told)} were excluded then",
+            "give --exclude once for each PATH that selection.json excludes, in its order",
+        )
     excluded = [
         pool(facts, instead, "exclude") for facts, instead in zip_longest(told, exclude or ())
     ]
