@@ -173,8 +173,8 @@ def changes(
         if facts["fingerprint"] != survey.fingerprint:
             called = "gold pool" if (past.strategy, name) == ("gold", "source") else name
             found.append(
-                f"the {called} is another: {facts['fingerprint']} ({facts['read']:,} examples) then, "
-                f"{survey.fingerprint} ({survey.read:,} examples) now"
+                f"the {called} is another: {facts['fingerprint']} ({facts['read']:,} examples) "
+                f"then, {survey.fingerprint} ({survey.read:,} examples) now"
             )
     before = [facts["fingerprint"] for facts in past.settings.get("exclude", ())]
     after = [facts["fingerprint"] for facts in barred.facts]
