@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 from tests.models import tiny_model
 from tests.prescribe.worlds import noisy_pool, pool, sentences, write_conllu
 
 import polymux as pm
-from polymux.errors import InputError, UsageError
+from polymux.errors import InputError, ModelError, UsageError
 from polymux.prescribe import select_many
 from polymux.prescribe.verify import DIFFERENT, SAME, TIE
 from polymux.selection import STRATEGIES
@@ -323,6 +324,23 @@ def test_settings_of_another_version_are_told_and_break_nothing(copy) -> None:
     assert "made by polymux 0.0.9, verified by" in notes
     assert "does not know: sorcery" in notes
     assert "may be another" in notes
+
+
+def test_a_manifest_allows_itself_nothing(copy) -> None:
+    weights = load_file(copy / "model/model.safetensors")
+    (copy / "model/model.safetensors").unlink()
+    torch.save(
+        {n: torch.from_numpy(w) for n, w in weights.items()}, copy / "model/pytorch_model.bin"
+    )
+    path = copy / "out/uncertainty/5/selection.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["model"] |= {"path": str(copy / "model"), "allow_pickle": True}
+    manifest["settings"]["allow_pickle"] = True
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ModelError, match="pickled"):
+        pm.verify(path.parent)
+    verdict = pm.verify(path.parent, allow_pickle=True, allow_changed=True)
+    assert verdict.verdict == SAME
 
 
 def cut(folder: Path) -> None:

@@ -124,7 +124,8 @@ def pool_again(
 
 def model_settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """How the model was run, as its own options."""
-    known = inspect.signature(Model).parameters.keys() & manifest["settings"].keys()
+    options = inspect.signature(Model).parameters.keys() - {"path", "task"}
+    known = options & manifest["settings"].keys()
     return {name: manifest["settings"][name] for name in sorted(known)}
 
 
