@@ -101,6 +101,7 @@ def compared(past: Past, now: Prescription, scene: Scene, *, has_ids: bool) -> C
     if list(then) != now.rows:
         for difference, is_tie in _weighed(past, now, scene, then):
             (ties if is_tie else found).append(difference)
+    found.sort(key=lambda d: (d.rank_then or np.inf, d.rank_now or np.inf))
     return Compared(
         str(past.folder),
         past.strategy,
@@ -141,7 +142,7 @@ def _weighed(
                 rank_then.get(-1 if gap.row is None else gap.row),
                 rank_now.get(-1 if gap.row is None else gap.row),
                 gap.comparison,
-                gap.key if np.isfinite(gap.key) else None,
+                gap.key + 0.0 if np.isfinite(gap.key) else None,  # no -0
                 gap.gap if np.isfinite(gap.gap) else None,
                 gap.tolerance or None,
             ),
