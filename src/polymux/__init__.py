@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from polymux.encoders import BACKENDS, Model, encode
     from polymux.evaluate import evaluate, predict
     from polymux.prescribe import select
+    from polymux.prescribe.verify import Verdict, verify
     from polymux.readers import READERS, read
     from polymux.records import Encodings, Example, Label, Pool, Prescription
     from polymux.selection import STRATEGIES, select_encoded
@@ -39,6 +40,8 @@ _HOME = {
     "select": "prescribe",
     "select_encoded": "selection",
     "train": "train",
+    "Verdict": "prescribe.verify",
+    "verify": "prescribe.verify",
 }
 
 __all__ = [
@@ -52,6 +55,7 @@ __all__ = [
     "Model",
     "Pool",
     "Prescription",
+    "Verdict",
     "encode",
     "evaluate",
     "predict",
@@ -59,6 +63,7 @@ __all__ = [
     "select",
     "select_encoded",
     "train",
+    "verify",
 ]
 
 

@@ -161,6 +161,74 @@ Workers = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
+Past = Annotated[
+    Path,
+    typer.Argument(metavar="OUT", help="What select wrote: one choice, or STRATEGY/BUDGET/ of it."),
+]
+ModelNow = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="Where the model stands now."),
+]
+SourcesNow = Annotated[
+    list[str],
+    typer.Option("--source", metavar="PATH", help="Where the source stands now. Repeats."),
+]
+TargetsNow = Annotated[
+    list[str],
+    typer.Option("--target", metavar="PATH", help="Where the target sample stands now. Repeats."),
+]
+GoldNow = Annotated[
+    list[str],
+    typer.Option("--gold", metavar="PATH", help="Where the pool of `gold` stands now. Repeats."),
+]
+ExcludeNow = Annotated[
+    list[str],
+    typer.Option(
+        "--exclude", metavar="PATH", help="Where what was excluded stands now, each. Repeats."
+    ),
+]
+AllowChanged = Annotated[
+    bool,
+    typer.Option("--allow-changed", help="Compare even if model or files are not what they were."),
+]
+WordsAgain = Annotated[
+    str | None,
+    typer.Option(
+        "--words",
+        metavar="MODULE:FUNCTION",
+        help="The function that split texts, given again: it is code to run.",
+        rich_help_panel=SAFETY,
+    ),
+]
+OtherDevice = Annotated[
+    Literal["auto", "cpu", "cuda"] | None,
+    typer.Option("--device", help="Where to run (as then).", rich_help_panel=RUNNING),
+]
+OtherBackend = Annotated[
+    Literal["auto", "torch", "openvino"] | None,
+    typer.Option("--backend", help="What runs the model (as then).", rich_help_panel=RUNNING),
+]
+OtherDtype = Annotated[
+    Literal["float32", "bfloat16", "float16"] | None,
+    typer.Option("--dtype", help="Precision of the model (as then).", rich_help_panel=RUNNING),
+]
+OtherBatchTokens = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-tokens",
+        help="Sub-words in a batch (as then, unless --device is given).",
+        rich_help_panel=RUNNING,
+    ),
+]
+NoStore = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="DIR|off",
+        help="Where encodings are kept; those in DIR are believed.",
+        rich_help_panel=RUNNING,
+    ),
+]
 BatchTokens = Annotated[
     int | None,
     typer.Option(

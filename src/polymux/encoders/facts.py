@@ -290,6 +290,12 @@ def contents(facts: Facts) -> str:
     return digest.hexdigest()
 
 
+def saved_config(folder: Path) -> dict[str, Any]:
+    """What its config.json says, but for the names of the folder and of who wrote it."""
+    told: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return {k: v for k, v in told.items() if k not in ("_name_or_path", "transformers_version")}
+
+
 def _saved_shapes(weights: tuple[Path, ...]) -> Mapping[str, tuple[int, ...]]:
     """Names and shapes in the headers of safetensors files."""
     from safetensors import SafetensorError, safe_open

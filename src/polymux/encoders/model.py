@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from polymux.encoders import checks
 from polymux.encoders.backends import BACKENDS, Calibration
-from polymux.encoders.facts import contents, look_at
+from polymux.encoders.facts import contents, look_at, saved_config
 from polymux.encoders.probe import Fastest, Precision, fastest
 from polymux.errors import UsageError, WorkError
 from polymux.records import Encodings, Example, content_hashes
@@ -66,9 +66,10 @@ class Model:
         self.dtype, self.stride, self.aggregate = dtype, stride, aggregate
         checks.check_at_least("--stride", stride, 0)
         self._sample: tuple[Feature, ...] = ()
-        self._safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
+        self.safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
+        """What it was allowed that can run code."""
         self._offline = offline
-        self._facts = look_at(path, **self._safety, offline=offline)
+        self._facts = look_at(path, **self.safety, offline=offline)
         self._begin(backend, device, batch_tokens)
         self.labels = checks.labels_of(self._facts, task)
         """By class number; none for question answering."""
@@ -84,7 +85,7 @@ class Model:
         # A folder by its whole path, but a name on the hub as it is: its folder differs by machine.
         is_folder = Path(self.path).expanduser().is_dir()
         path = str(self._facts.folder.absolute()) if is_folder else self.path
-        options = {**self.settings, **self._safety, "offline": self._offline}
+        options = {**self.settings, **self.safety, "offline": self._offline}
         state = {"_sample": self._sample}
         return partial(type(self), path, task=self.task, **options), (), state
 
@@ -113,7 +114,7 @@ class Model:
         """
         where = self.device if device is None else device
         return fastest(
-            self._facts, task=self.task, precision=precision, device=where, **self._safety
+            self._facts, task=self.task, precision=precision, device=where, **self.safety
         )
 
     @property
@@ -150,16 +151,32 @@ class Model:
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
     @cached_property
+    def contents(self) -> str:
+        """A name for what stands in its folder (weights, tokenizer, config), however it is run."""
+        told = (self._contents, saved_config(self._facts.folder), self._words)
+        text = json.dumps(told, sort_keys=True, default=str)
+        return blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _contents(self) -> str:
+        return contents(self._facts)
+
+    @property
+    def _words(self) -> dict[str, Any]:
+        """What the tokenizer says of itself beside its file."""
+        special = {name: str(token) for name, token in self.tokenizer.special_tokens_map.items()}
+        return {"special": special, "inputs": self.tokenizer.model_input_names}
+
+    @cached_property
     def _itself(self) -> str:
         """The part of the fingerprint that is long to compute and never changes."""
         config = self._facts.config.to_dict()
         for name in ("_name_or_path", "transformers_version"):
             config.pop(name, None)
         everything = {
-            "contents": contents(self._facts),
+            "contents": self._contents,
             "config": config,
-            "special": {name: str(t) for name, t in self.tokenizer.special_tokens_map.items()},
-            "inputs": self.tokenizer.model_input_names,
+            **self._words,
             "task": self.task,
             "settings": self.settings,
             "version": self._backend.version(),
@@ -182,7 +199,7 @@ class Model:
             is_decoder=self.is_decoder,
             segments="token_type_ids" in self.tokenizer.model_input_names,
             calibration=self._calibration(),
-            **self._safety,
+            **self.safety,
         )
         return replace(loaded, notes=self.notes)
 

@@ -15,7 +15,7 @@ from polymux.errors import UsageError
 from polymux.prescribe.answer import Answer, prescription
 from polymux.prescribe.card import MAP_POINTS
 from polymux.prescribe.clock import Clock
-from polymux.prescribe.ground import Aim, Ground, Sample, barred_by
+from polymux.prescribe.ground import Aim, Barred, Ground, Sample
 from polymux.prescribe.own import ask_own
 from polymux.prescribe.plan import counts_of, read_plan, refuse_strangers
 from polymux.prescribe.presets import PRESETS, Preset, measure_named, preset_named
@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
     exclude: Sequence[Pool]
     exclude_target: bool
     gold: Pool | None
-    like: str | Path | None
+    like: str | Path | Mapping[str, int] | None
     plan: str | Path | Mapping[str, int] | None
     distance: str
     average: str
@@ -100,7 +100,7 @@ def select_many(
     exclude: Sequence[Pool] = (),
     exclude_target: bool = False,
     gold: Pool | None = None,
-    like: str | Path | None = None,
+    like: str | Path | Mapping[str, int] | None = None,
     plan: str | Path | Mapping[str, int] | None = None,
     distance: str = "l2",
     average: str = "mean",
@@ -123,17 +123,17 @@ def select_many(
 
     `uncertainty` names a measure of the task (DeMuX 3.2; its default without). `exclude` holds
     examples that may not be chosen, `exclude_target` those of the target sample too. `gold` is the
-    labelled-language pool that gold draws from, `like` a folder written by `select`, `plan` counts
-    per language or their CSV file. `distance` is l2 or cosine; `average` (average-dist) mean or
-    macro; `k` the first k and `candidates` how many budgets the smallest k must reach
-    (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at; `near_duplicates` passes
-    over what is nearer than that to an earlier choice (not for strategies of one's own). `screen`
-    names a low precision (one of `SCREENS`) in which the whole pool is read; what may matter is
-    then read again by `model` and decided there (not with `screen_only`). `engine` says who
-    encodes, local or ray (`workers` of them, on the cluster at `ray_address` if that is given), and
-    does not change the choice. Encodings are kept in the folder `store`, or else spooled below
-    `spool` (the system's place for temporary files) and deleted at the end; their embeddings as
-    `store_dtype`, float32 or float16, and the choice is made from what is kept.
+    labelled-language pool that gold draws from, `like` a folder written by `select` (or its counts
+    per language), `plan` such counts or their CSV file. `distance` is l2 or cosine; `average`
+    (average-dist) mean or macro; `k` the first k and `candidates` how many budgets the smallest k
+    must reach (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at;
+    `near_duplicates` passes over what is nearer than that to an earlier choice (not for strategies
+    of one's own). `screen` names a low precision (one of `SCREENS`) in which the whole pool is
+    read; what may matter is then read again by `model` and decided there (not with `screen_only`).
+    `engine` says who encodes, local or ray (`workers` of them, on the cluster at `ray_address` if
+    that is given), and does not change the choice. Encodings are kept in the folder `store`, or
+    else spooled below `spool` (the system's place for temporary files) and deleted at the end;
+    their embeddings as `store_dtype`, float32 or float16, and the choice is made from what is kept.
     """
     reading = preset_named(preset, model)
     rules = {name: find_strategy(name) for name in strategies}
@@ -164,12 +164,12 @@ def select_many(
     sample = max(MAP_POINTS, *budgets)
     keep = store_for(store, spool, store_dtype)
     with keep as shelf, opened(engine, ray_address, workers) as hands:
-        barred, left_out = barred_by(exclude)
+        barred = Barred.by(exclude)
         with clock.stage("encode target"):
             aim = Aim.of(target, model, shelf, hands, progress)
             screened = aim if low is None else Aim.of(target, low, shelf, hands, progress)
         if exclude_target:
-            barred.add(aim.encodings.hashes)
+            barred.hashes.add(aim.encodings.hashes)
         ask = replace(
             ask,
             target=aim.encodings.embeddings,
@@ -182,8 +182,8 @@ def select_many(
             "preset": preset,
             "engine": engine,
             "workers": workers,
-            "exclude": [pool.how for pool in exclude],
-            "exclude_rejected": left_out,
+            "exclude": list(barred.facts),
+            "exclude_rejected": barred.rejected,
             "exclude_target": exclude_target,
             "store_dtype": store_dtype,
         }
@@ -198,7 +198,7 @@ def select_many(
                 ground = Ground.of(
                     pool,
                     aim,
-                    barred,
+                    barred.hashes,
                     read_as=screened,
                     judge=judge,
                     sample=sample,
@@ -278,7 +278,9 @@ def _choose(asked: _Asked, sizes: Sequence[int], ground: Ground) -> dict[tuple[s
 
 
 def _quotas(
-    rules: Rules, like: str | Path | None, plan: str | Path | Mapping[str, int] | None
+    rules: Rules,
+    like: str | Path | Mapping[str, int] | None,
+    plan: str | Path | Mapping[str, int] | None,
 ) -> Quotas:
     """Counts per language by strategy; what nobody would use is refused."""
     given = {"same-distribution": ("--like", like), "plan": ("--plan", plan)}
@@ -287,7 +289,7 @@ def _quotas(
             raise UsageError(f"{option} is for the strategy {name}", f"add {name} to --strategy")
     quotas: dict[str, Mapping[str, int] | None] = dict.fromkeys(rules)
     if like is not None:
-        quotas["same-distribution"] = counts_of(like)
+        quotas["same-distribution"] = like if isinstance(like, Mapping) else counts_of(like)
     if plan is not None:
         quotas["plan"] = plan if isinstance(plan, Mapping) else read_plan(plan)
     return quotas

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import polymux
@@ -14,7 +13,7 @@ from polymux.prescribe import files
 from polymux.prescribe.card import Shown, card_facts
 from polymux.prescribe.clock import Clock
 from polymux.prescribe.ground import Ground, Sample
-from polymux.prescribe.pools import EncodedPool
+from polymux.prescribe.pools import EncodedPool, place_of
 from polymux.prescribe.reasons import picks
 from polymux.records import Example, Pick, Prescription
 from polymux.report import card
@@ -94,7 +93,12 @@ def _manifest(
             **answer.settings,
             **model.settings,
         },
-        "model": {"path": model.path, "fingerprint": model.fingerprint},
+        "model": {
+            "path": model.path,
+            "fingerprint": model.fingerprint,
+            "contents": model.contents,
+            **model.safety,
+        },
         "source": _pool_facts(pool),
         "target": _pool_facts(ground.aim.pool),
         "languages": {
@@ -113,8 +117,7 @@ def _manifest(
 
 def _pool_facts(pool: EncodedPool) -> dict[str, Any]:
     return {
-        "how": dict(pool.pool.how),
-        "cwd": str(Path.cwd()),
+        **place_of(pool.pool),
         "paths": [file.path for file in pool.pool.files],
         "fingerprint": pool.fingerprint,
         **asdict(pool.counts),

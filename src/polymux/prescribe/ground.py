@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from jaxtyping import Float, Int
 from polymux.encoders import Model
 from polymux.engines import Engine
 from polymux.prescribe.hashes import HashSet
-from polymux.prescribe.pools import EncodedPool
+from polymux.prescribe.pools import EncodedPool, place_of
 from polymux.prescribe.reasons import near
 from polymux.prescribe.screen import TRIAL, Decided, Screen, Trial
 from polymux.progress import Progress
@@ -166,14 +167,26 @@ def product_for(model: Model) -> Product:
     return InTorch(model.device)
 
 
-def barred_by(pools: Sequence[Pool]) -> tuple[HashSet, int]:
-    """Content hashes of examples that may not be chosen, and how many lines were rejected.
+@dataclass(frozen=True, eq=False)
+class Barred:
+    """Content hashes of examples that may not be chosen."""
 
-    Reading them takes no model.
-    """
-    barred, rejected = HashSet(), 0
-    for pool in pools:
-        for shard in pool.shards():
-            barred.add(content_hashes(shard.examples))
-        rejected += len(pool.rejected)
-    return barred, rejected
+    hashes: HashSet
+    facts: tuple[Mapping[str, Any], ...]
+    """Of each pool, for the manifest."""
+    rejected: int
+    """Lines that could not be used."""
+
+    @classmethod
+    def by(cls, pools: Sequence[Pool]) -> Barred:
+        """What these pools hold; reading them takes no model."""
+        barred, facts, rejected = HashSet(), [], 0
+        for pool in pools:
+            digest = blake2b(digest_size=16)
+            for shard in pool.shards():
+                hashes = content_hashes(shard.examples)
+                digest.update(hashes.tobytes())
+                barred.add(hashes)
+            facts.append({**place_of(pool), "fingerprint": digest.hexdigest()})
+            rejected += len(pool.rejected)
+        return cls(barred, tuple(facts), rejected)

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -22,6 +24,11 @@ from polymux.store import Store
 # may not grow with the pool; below, reading is most of what a run on a filled store does.
 HELD_EXAMPLES = 4 * SHARD_SIZE
 HELD_CHARACTERS = 32_000_000
+
+
+def place_of(pool: Pool) -> dict[str, Any]:
+    """How the pool was read and from where, so that it can be read again."""
+    return {"how": dict(pool.how), "cwd": str(Path.cwd())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,11 @@ class EncodedPool:
                 "give more files, or exclude less",
                 file=self.pool.files[0].path,
             )
+
+    @property
+    def rows(self) -> Int[np.ndarray, "eligible"]:
+        """The rows of what may be chosen."""
+        return np.concatenate([seen.first + np.flatnonzero(seen.kept) for seen in self._shards])
 
     def shards(self) -> Iterator[Encodings]:
         """What may be chosen, shard by shard, from the store."""

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from types import FunctionType
 
 from polymux.errors import InputError, UsageError
 from polymux.readers.detection import detect
@@ -18,7 +20,7 @@ from polymux.readers.source import Notes, Source
 from polymux.readers.words import Words, load
 from polymux.records import FIELDS, Example, Pool, PoolFile
 
-__all__ = ["READERS", "Reader", "Record", "Source", "read"]
+__all__ = ["READERS", "Reader", "Record", "Source", "anchored", "read"]
 
 _PREFIX = re.compile(r"([\w-]+):(?!//)(.+)", re.DOTALL)
 
@@ -76,9 +78,27 @@ def read(
         "fields": columns,
         "format": format,
         "on_error": on_error,
-        "words": words if isinstance(words, str) else None,
+        "words": _named(words),
     }
     return pool
+
+
+def anchored(path: str, folder: str | os.PathLike[str]) -> str:
+    """A PATH that was given in this folder, as it can be given in any other."""
+    match = _PREFIX.fullmatch(path)
+    if match is not None and known(match[1]):
+        return f"{match[1]}:{anchored(match[2], folder)}"
+    if "://" in path or "::" in path or path.startswith("~"):
+        return path
+    return str(Path(folder, path))
+
+
+def _named(words: str | Words | None) -> str | None:
+    """How a function that splits texts is given again, at least for a person who reads it."""
+    if words is None or isinstance(words, str):
+        return words
+    kind = words if isinstance(words, FunctionType) else type(words)
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def _check(paths: Sequence[object], task: str, on_error: str, fields: Mapping[str, str]) -> None:

@@ -148,17 +148,16 @@ def choose(
             for name, (rule, ask) in pending.items()
         }
         for name, seen in look(questions).items():
-            found = {}
             rule, ask = pending[name]
-            for budget in budgets:
+            # What was answered stays: a longer ranking, for other budgets, must not change it.
+            for budget in [b for b in budgets if (name, b) not in answers]:
                 question = replace(ask, budget=budget, depth=deeper * budget)
                 choice = rule.decide(seen, question, fetch)
                 if choice is not None and near_duplicates is not None:
                     choice = apart(choice, near_duplicates, question, fetch)
                 if choice is not None:
-                    found[name, budget] = choice
-            if len(found) == len(budgets):
-                answers |= found
+                    answers[name, budget] = choice
+            if all((name, budget) in answers for budget in budgets):
                 del pending[name]
             elif isinstance(seen, Nearest):
                 sizes[name] = growth * seen.k

@@ -59,17 +59,19 @@ def _clusters(vectors: Float[np.ndarray, "targets dim"], seed: int) -> Int[np.nd
     return found
 
 
-def _begin(ask: Ask, size: int | None) -> Bounded:
+def weighted_target(ask: Ask) -> tuple[Target, Float[np.ndarray, "targets"]]:
+    """The target sample, and how much each of it counts."""
     # In the order of content, so that the target's file order decides nothing.
     order = np.lexsort((ask.target_hashes[:, 1], ask.target_hashes[:, 0]))
     target = Target.of(ask.target[order], ask.distance, ask.product)
     languages = tuple(ask.target_languages[i] for i in order)
-    weights = (
-        macro_weights(target, languages, ask.seed)
-        if ask.average == "macro"
-        else target.equal_weights()
-    )
-    return Bounded(ask.depth, mean_distance(target, weights))
+    if ask.average == "macro":
+        return target, macro_weights(target, languages, ask.seed)
+    return target, target.equal_weights()
+
+
+def _begin(ask: Ask, size: int | None) -> Bounded:
+    return Bounded(ask.depth, mean_distance(*weighted_target(ask)))
 
 
 def in_order(seen: Smallest | Bounded, ask: Ask, fetch: Fetch) -> Choice:

@@ -16,7 +16,7 @@ from polymux.selection.summaries import Nearest
 FIRST_LOOK = 4
 
 
-def _reach(ask: Ask) -> int:
+def reach(ask: Ask) -> int:
     """How many candidates are enough; one target alone gives them with as many neighbours."""
     return math.ceil((ask.candidates or 1.0) * ask.budget) + ask.more_than_budget
 
@@ -32,13 +32,13 @@ def begin_nearest(ask: Ask, size: int | None) -> Nearest:
     Their length is a doubling of the first k, and never more than can be of use.
     """
     # The doubling that fills a ranking longer than the budget may overshoot it.
-    useful = max(_reach(ask), 2 * ask.depth if ask.depth > ask.budget else 0)
-    wanted = size or FIRST_LOOK * math.ceil(_reach(ask) / len(ask.target))
+    useful = max(reach(ask), 2 * ask.depth if ask.depth > ask.budget else 0)
+    wanted = size or FIRST_LOOK * math.ceil(reach(ask) / len(ask.target))
     k = _doubled(ask.k, min(wanted, useful))
     return Nearest(k, Target.of(ask.target, ask.distance, ask.product), ask.measure)
 
 
-def _union(seen: Nearest, k: int) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"], Hashes]:
+def union(seen: Nearest, k: int) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"], Hashes]:
     """Rows, uncertainty and hashes of the union over all targets of their k nearest."""
     held = seen.rows[:, :k] >= 0
     rows, first = np.unique(seen.rows[:, :k][held], return_index=True)
@@ -46,7 +46,7 @@ def _union(seen: Nearest, k: int) -> tuple[Int[np.ndarray, "c"], Float[np.ndarra
 
 
 def _candidate_count(seen: Nearest, k: int) -> int:
-    return len(_union(seen, k)[0])
+    return len(union(seen, k)[0])
 
 
 def _find_k(seen: Nearest, ask: Ask) -> int | None:
@@ -54,8 +54,8 @@ def _find_k(seen: Nearest, ask: Ask) -> int | None:
 
     With `candidates` it is the smallest k that reaches them instead.
     """
-    reach, k = _reach(ask), ask.k
-    while k < seen.seen and _candidate_count(seen, k) < reach:
+    enough, k = reach(ask), ask.k
+    while k < seen.seen and _candidate_count(seen, k) < enough:
         k *= 2
         if k > seen.k and not seen.is_everything:
             return None
@@ -65,7 +65,7 @@ def _find_k(seen: Nearest, ask: Ask) -> int | None:
     low, high = 1, k
     while low < high:
         middle = (low + high) // 2
-        if _candidate_count(seen, middle) >= reach:
+        if _candidate_count(seen, middle) >= enough:
             high = middle
         else:
             low = middle + 1
@@ -81,7 +81,7 @@ def knn_uncertainty(seen: Nearest, ask: Ask, fetch: Fetch) -> Choice | None:
     k = _find_k(seen, ask)
     if k is None:
         return None
-    rows, uncertainty, hashes = _union(seen, k)
+    rows, uncertainty, hashes = union(seen, k)
     order = _least_sure_first(uncertainty, hashes)
     ranking, ordered = rows[order], uncertainty[order]
     facts: dict[str, float] = {
@@ -95,7 +95,7 @@ def knn_uncertainty(seen: Nearest, ask: Ask, fetch: Fetch) -> Choice | None:
         k *= 2
         if k > seen.k and not seen.is_everything:
             return None
-        rows, uncertainty, hashes = _union(seen, k)
+        rows, uncertainty, hashes = union(seen, k)
         new: Bool[np.ndarray, "c"] = ~np.isin(rows, ranking)
         order = _least_sure_first(uncertainty[new], hashes[new])
         ranking = np.concatenate([ranking, rows[new][order]])

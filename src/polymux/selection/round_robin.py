@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Int
 
 from polymux.selection.ask import Ask, Choice, Fetch, Strategy
 from polymux.selection.draws import draws
@@ -12,15 +13,15 @@ from polymux.selection.knn_uncertainty import begin_nearest
 from polymux.selection.summaries import Nearest
 
 
+def turns_of(ask: Ask) -> Int[np.ndarray, "targets"]:
+    """The targets in the order of their turns."""
+    drawn = draws(ask.seed, "round-robin", ask.target_hashes)
+    return np.lexsort((ask.target_hashes[:, 1], ask.target_hashes[:, 0], drawn))
+
+
 def round_robin(seen: Nearest, ask: Ask, fetch: Fetch) -> Choice | None:
     """Targets take turns in the order of hash(seed, target), so the choice is prefix-consistent."""
-    turns = np.lexsort(
-        (
-            ask.target_hashes[:, 1],
-            ask.target_hashes[:, 0],
-            draws(ask.seed, "round-robin", ask.target_hashes),
-        )
-    )
+    turns = turns_of(ask)
     held = (seen.rows >= 0).sum(axis=1)
     wanted = min(ask.depth, seen.seen)
     next_place = np.zeros(len(seen.rows), dtype=np.int64)

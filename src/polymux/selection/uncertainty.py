@@ -35,17 +35,17 @@ UNCERTAINTY = Strategy(
 )
 
 
+def looked_at(ask: Ask) -> int:
+    """How many of the least sure UNCERTAINTY-KNN looks at."""
+    return max(ask.depth, math.ceil(ask.ratio * ask.budget))
+
+
 def _begin_wide(ask: Ask, size: int | None) -> Smallest:
-    return Smallest(max(ask.depth, math.ceil(ask.ratio * ask.budget)), least_sure(ask.measure))
+    return Smallest(looked_at(ask), least_sure(ask.measure))
 
 
-def uncertainty_knn(seen: Smallest, ask: Ask, fetch: Fetch) -> Choice:
-    """Of the `ratio` x B least sure, those with the smallest distance to their nearest target.
-
-    The open question of DeMuX, section 9: first uncertainty, then nearness.
-    """
-    wide = max(ask.depth, math.ceil(ask.ratio * ask.budget))
-    rows, hashes = seen.rows[:wide], seen.hashes[:wide]
+def nearest_target(rows: Int[np.ndarray, "n"], ask: Ask, fetch: Fetch) -> Float[np.ndarray, "n"]:
+    """The distance of these rows to the target nearest to each."""
     target = Target.of(ask.target, ask.distance, ask.product)
     nearest = np.empty(len(rows))
     # By row: what is fetched at once stands together, and no more than a shard of it.
@@ -53,6 +53,17 @@ def uncertainty_knn(seen: Smallest, ask: Ask, fetch: Fetch) -> Choice:
     for start in range(0, len(rows), SHARD_SIZE):
         part = by_row[start : start + SHARD_SIZE]
         nearest[part] = target.nearest_distance(fetch(rows[part]).embeddings)
+    return nearest
+
+
+def uncertainty_knn(seen: Smallest, ask: Ask, fetch: Fetch) -> Choice:
+    """Of the `ratio` x B least sure, those with the smallest distance to their nearest target.
+
+    The open question of DeMuX, section 9: first uncertainty, then nearness.
+    """
+    wide = looked_at(ask)
+    rows, hashes = seen.rows[:wide], seen.hashes[:wide]
+    nearest = nearest_target(rows, ask, fetch)
     order = np.lexsort((rows, hashes[:, 1], hashes[:, 0], nearest))
     return Choice(rows[order][: ask.depth], {"looked_at": len(rows)})
 

@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 
 # The longest answer, in sub-words, that counts as one span (DeMuX 3.2).
 LONGEST_SPAN = 30
+# How far the numbers of two honest runs may be apart.
+PROBABILITY, LOGARITHM = 1e-5, 1e-4
 # Rows looked at together when spans are tried: few enough to stay in a core's cache.
 _BLOCK = 1 << 15
 
@@ -42,6 +44,8 @@ class Measure:
     about: str
     """The formula: p1 and p2 are the two largest probabilities, H the entropy in nats."""
     of: Callable[[Distributions], Float[np.ndarray, "units"]]
+    tolerance: float = PROBABILITY
+    """How far two runs of one model may be apart in it."""
 
     def __call__(self, distributions: Distributions) -> Float[np.ndarray, "units"]:
         """One number a unit."""

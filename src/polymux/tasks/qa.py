@@ -49,12 +49,14 @@ def _entropy(seen: Distributions) -> Float[np.ndarray, "units"]:
 
 
 MEASURES: dict[str, Measure] = {
-    "span-prob": Measure("-(max log P(start) + max log P(end))", _span_prob),
+    "span-prob": Measure("-(max log P(start) + max log P(end))", _span_prob, pr.LOGARITHM),
     "span-joint": Measure(
-        "the same of the best valid span: in one window, at most 30 sub-words", _span_joint
+        "the same of the best valid span: in one window, at most 30 sub-words",
+        _span_joint,
+        pr.LOGARITHM,
     ),
     "span-margin": Measure("-(p1 - p2) of the start, plus that of the end", _span_margin),
-    "entropy": Measure("mean of the two H", _entropy),
+    "entropy": Measure("mean of the two H", _entropy, pr.LOGARITHM),
 }
 DEFAULT_MEASURE = "span-prob"
 

@@ -22,8 +22,9 @@ MEASURES: dict[str, Measure] = {
     "log-margin": Measure(
         "-(log p1 - log p2) (released code): another order from three classes on",
         lambda d: pr.log_margin(d.log_p),
+        pr.LOGARITHM,
     ),
-    "entropy": Measure("H", lambda d: pr.entropy(d.log_p)),
+    "entropy": Measure("H", lambda d: pr.entropy(d.log_p), pr.LOGARITHM),
     "least-confidence": Measure("1 - p1", lambda d: pr.least_confidence(d.log_p)),
 }
 DEFAULT_MEASURE = "margin"

@@ -35,13 +35,19 @@ MEASURES: dict[str, Measure] = {
         lambda d: np.minimum.reduceat(pr.margin(d.log_p), d.starts),
     ),
     "mnlp": Measure(
-        "mean of -log p1 over words", lambda d: pr.segment_mean(-d.log_p.max(axis=1), d.starts)
+        "mean of -log p1 over words",
+        lambda d: pr.segment_mean(-d.log_p.max(axis=1), d.starts),
+        pr.LOGARITHM,
     ),
     "entropy-mean": Measure(
-        "mean of H over words", lambda d: pr.segment_mean(pr.entropy(d.log_p), d.starts)
+        "mean of H over words",
+        lambda d: pr.segment_mean(pr.entropy(d.log_p), d.starts),
+        pr.LOGARITHM,
     ),
     "entropy-max": Measure(
-        "largest H over words", lambda d: np.maximum.reduceat(pr.entropy(d.log_p), d.starts)
+        "largest H over words",
+        lambda d: np.maximum.reduceat(pr.entropy(d.log_p), d.starts),
+        pr.LOGARITHM,
     ),
     "least-confidence-mean": Measure(
         "mean of 1 - p1 over words",
@@ -50,6 +56,7 @@ MEASURES: dict[str, Measure] = {
     "log-margin-min": Measure(
         "largest -(log p1 - log p2) over words (released code)",
         lambda d: np.maximum.reduceat(pr.log_margin(d.log_p), d.starts),
+        pr.LOGARITHM,
     ),
 }
 DEFAULT_MEASURE = "margin-min"
