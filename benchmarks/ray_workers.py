@@ -12,22 +12,24 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from memory import machine
 
 import polymux as pm
 from polymux.engines import opened
-from polymux.records import Example, Pool
+from polymux.records import Example, Pool, PoolFile
 
 TASK = "token-classification"
-SENTENCES, RUNS, SEED = 12_288, 3, 0
+SENTENCES, FILE, RUNS, SEED = 4_096, 256, 3, 0
 WORKERS = (1, 2, 4)
 Row = tuple[str, int, float, float]
 
 
-def make_model(folder: Path) -> None:
-    """An untrained encoder of 4 layers, 256 wide, with a head and a byte-level tokenizer."""
+def make_model(folder: Path, pool: Pool) -> None:
+    """An untrained encoder of 4 layers, 256 wide, with a head and sub-words of the pool."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast
@@ -37,9 +39,12 @@ def make_model(folder: Path) -> None:
     made.decoder = decoders.ByteLevel()
     special = ["[PAD]", "[CLS]", "[SEP]"]
     made.train_from_iterator(
-        [],
+        (example.text for example in pool),
         trainers.BpeTrainer(
-            special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+            vocab_size=8000,
+            show_progress=False,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         ),
     )
     made.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
@@ -66,7 +71,10 @@ def make_model(folder: Path) -> None:
 
 
 def corpus(count: int) -> Pool:
-    """Sentences of Universal Dependencies where POLYMUX_DATA has them, or else made-up ones."""
+    """Sentences of Universal Dependencies where POLYMUX_DATA has them, or else made-up ones.
+
+    They stand in small files, so that there are shards for every worker.
+    """
     data = os.environ.get("POLYMUX_DATA")
     files = sorted(Path(data, "udpos").rglob("*train*")) if data else []
     if files:
@@ -80,7 +88,8 @@ def corpus(count: int) -> Pool:
             Example(f"s#{i}", "s", i, {"tokens": tuple(draw.choices(words, k=draw.randint(3, 30)))})
             for i in range(1, count + 1)
         ]
-    return Pool.of(examples, TASK)
+    parts = [examples[first : first + FILE] for first in range(0, len(examples), FILE)]
+    return Pool(TASK, [PoolFile(f"{n}", partial(iter, part)) for n, part in enumerate(parts)])
 
 
 def measure(sentences: int = SENTENCES, runs: int = RUNS) -> list[Row]:
@@ -90,14 +99,16 @@ def measure(sentences: int = SENTENCES, runs: int = RUNS) -> list[Row]:
     """
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        make_model(Path(folder))
-        model, pool = pm.Model(folder, task=TASK, device="cpu"), corpus(sentences)
-        few = Pool.of(list(pool)[:8], TASK)
+        pool = corpus(sentences)
+        make_model(Path(folder), pool)
+        model = pm.Model(folder, task=TASK, device="cpu")
         for name, workers in [("local", None), *(("ray", count) for count in WORKERS)]:
             with opened(name, None, workers) as engine:
                 begun = time.perf_counter()
-                for _ in range(workers or 1):  # every worker makes its model
-                    list(pm.encode(few, model, engine=engine))
+                # A shard for each worker, all at once, so that every one makes its model.
+                parts = [shard.examples[:8] for shard in islice(pool.shards(), workers or 1)]
+                for finish in [engine.begin(model, part) for part in parts]:
+                    finish(lambda share: None)
                 start = time.perf_counter() - begun
                 spent = []
                 for _ in range(runs):
