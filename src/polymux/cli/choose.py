@@ -120,6 +120,8 @@ def select(
             "--preset", help="As the paper's released code reads it.", rich_help_panel=CHOOSING
         ),
     ] = None,
+    prefilter: options.Prefilter = None,
+    prefilter_sample: options.PrefilterSample = None,
     max_length: options.MaxLength = None,
     stride: options.Stride = None,
     aggregate: Annotated[
@@ -219,6 +221,8 @@ def select(
             ratio=ratio,
             near_duplicates=near_duplicates,
             preset=preset,
+            prefilter=prefilter,
+            prefilter_sample=prefilter_sample,
             store=_store_folder(store),
             spool=out.absolute().parent,
             progress=show,
@@ -283,6 +287,10 @@ def _print(made: Any, out: Path, *, json: bool) -> None:
         w for choice in made.values() for w in choice.manifest["warnings"]
     ):
         tell(f"warning: {warning}")
+    narrowed = first.manifest["prefilter"]
+    if narrowed is not None:
+        kept, read = narrowed["kept"], narrowed["read"]
+        tell(f"prefilter: kept {kept:,} of {read:,} in {narrowed['seconds']:,.0f} s")
     for pool in ("source", "target"):
         facts = first.manifest[pool]
         tell(f"{pool}: {facts['read']:,} read, {facts['duplicates']:,} duplicates left out")

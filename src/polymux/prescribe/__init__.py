@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -17,7 +18,9 @@ from polymux.prescribe.clock import Clock
 from polymux.prescribe.ground import Aim, Ground, Sample, barred_by
 from polymux.prescribe.own import ask_own
 from polymux.prescribe.plan import counts_of, read_plan, refuse_strangers
+from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.presets import PRESETS, Preset, measure_named, preset_named
+from polymux.prescribe.recall import check_prefilter, narrowed
 from polymux.prescribe.spool import store_for
 from polymux.progress import Progress
 from polymux.records import Pool, Prescription
@@ -56,6 +59,8 @@ class Options(TypedDict, total=False):
     ratio: float
     near_duplicates: float | None
     preset: str | None
+    prefilter: int | None
+    prefilter_sample: int | None
     store: str | Path | None
     spool: str | Path | None
     progress: Progress | None
@@ -101,6 +106,8 @@ def select_many(
     ratio: float = 10.0,
     near_duplicates: float | None = None,
     preset: str | None = None,
+    prefilter: int | None = None,
+    prefilter_sample: int | None = None,
     store: str | Path | None = None,
     spool: str | Path | None = None,
     progress: Progress | None = None,
@@ -113,9 +120,11 @@ def select_many(
     per language or their CSV file. `distance` is l2 or cosine; `average` (average-dist) mean or
     macro; `k` the first k and `candidates` how many budgets the smallest k must reach
     (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at; `near_duplicates` passes
-    over what is nearer than that to an earlier choice (not for strategies of one's own). Encodings
-    are kept in the folder `store`, or else spooled below `spool` (the system's place for temporary
-    files) and deleted at the end.
+    over what is nearer than that to an earlier choice (not for strategies of one's own).
+    `prefilter` is how many source examples the model sees at all, those most like the target by
+    their sub-words; what it loses is measured on `prefilter_sample` more (2,000 or four budgets;
+    0: not measured). Encodings are kept in the folder `store`, or else spooled below `spool` (the
+    system's place for temporary files) and deleted at the end.
     """
     reading = preset_named(preset, model)
     rules = {name: find_strategy(name) for name in strategies}
@@ -137,6 +146,7 @@ def select_many(
     )
     check(ask, near_duplicates)
     _refuse_early(rules, source, quotas, gold)
+    check_prefilter(prefilter, prefilter_sample, max(budgets))
     clock = Clock()
     sample = max(MAP_POINTS, *budgets)
     with store_for(store, spool) as shelf:
@@ -157,12 +167,29 @@ def select_many(
             "exclude": [pool.how for pool in exclude],
             "exclude_rejected": left_out,
             "exclude_target": exclude_target,
+            "prefilter": prefilter,
+            "prefilter_sample": prefilter_sample,
         }
         made: dict[tuple[str, int], Prescription] = {}
         for pool, names in _pools(source, gold, rules).items():
+            asked = _Asked({n: rules[n] for n in names}, aim, ask, quotas, near_duplicates, told)
+            if prefilter is not None and pool is source:
+                pool, lost = narrowed(
+                    source,
+                    target,
+                    aim,
+                    partial(_plainly, asked),
+                    keep=prefilter,
+                    sample=prefilter_sample,
+                    budget=max(budgets),
+                    seed=seed,
+                    barred=barred,
+                    clock=clock,
+                    progress=progress,
+                )
+                asked = replace(asked, prefilter=lost)
             with clock.stage(f"encode {pool.name}"):
                 ground = Ground.of(pool, aim, barred, sample=sample, seed=seed, progress=progress)
-            asked = _Asked({n: rules[n] for n in names}, ask, quotas, near_duplicates, told)
             made |= _prescribe(asked, ground, budgets, clock)
         return {(name, budget): made[name, budget] for name in rules for budget in budgets}
 
@@ -172,11 +199,14 @@ class _Asked:
     """All that is asked of one pool."""
 
     rules: Rules
+    aim: Aim
     ask: Ask
     quotas: Quotas
     near_duplicates: float | None
     told: Mapping[str, Any]
     """Settings for the manifest."""
+    prefilter: Mapping[str, Any] | None = None
+    """What the prefilter found, for the manifest."""
 
 
 def _pools(source: Pool, gold: Pool | None, rules: Rules) -> dict[Pool, list[str]]:
@@ -193,7 +223,7 @@ def _prescribe(
     """Every strategy's answer for every budget, from one pool, with reasons."""
     sizes = {budget: min(budget, ground.pool.counts.eligible) for budget in budgets}
     with clock.stage("choose"):
-        found = _choose(asked, sorted(set(sizes.values())), ground)
+        found = _choose(asked, sorted(set(sizes.values())), ground.pool)
     with clock.stage("explain"):
         wanted = [choice.rows for choice in found.values()]
         examples = ground.pool.examples(np.concatenate([*wanted, ground.sample_rows]))
@@ -202,14 +232,16 @@ def _prescribe(
     for name in asked.rules:
         settings = {**asked.told, "quotas": asked.quotas[name]}
         for budget, size in sizes.items():
-            answer = Answer(name, budget, found[name, size], asked.ask, settings)
+            choice = found[name, size]
+            answer = Answer(name, budget, choice, asked.ask, settings, asked.prefilter)
             made[name, budget] = prescription(answer, examples, ground, sample, clock)
     return made
 
 
-def _choose(asked: _Asked, sizes: Sequence[int], ground: Ground) -> dict[tuple[str, int], Choice]:
+def _choose(
+    asked: _Asked, sizes: Sequence[int], pool: EncodedPool
+) -> dict[tuple[str, int], Choice]:
     """Strategies that stream share one look at each shard; a user's own gets its arrays."""
-    pool = ground.pool
     streaming = {
         name: (rule, replace(asked.ask, quotas=asked.quotas[name]))
         for name, rule in asked.rules.items()
@@ -221,8 +253,16 @@ def _choose(asked: _Asked, sizes: Sequence[int], ground: Ground) -> dict[tuple[s
     found = choose(streaming, sizes, pool.shards, pool.fetch, near_duplicates=asked.near_duplicates)
     own = {n: rule for n, rule in asked.rules.items() if not isinstance(rule, Strategy)}
     if own:
-        found |= ask_own(own, sizes, asked.ask, pool, ground.aim.encodings)
+        found |= ask_own(own, sizes, asked.ask, pool, asked.aim.encodings)
     return found
+
+
+def _plainly(asked: _Asked, pool: EncodedPool, size: int) -> dict[str, Choice]:
+    """The choices of the strategies that need neither languages nor quotas."""
+    rules = {n: r for n, r in asked.rules.items() if not (isinstance(r, Strategy) and r.needs)}
+    size = min(size, pool.counts.eligible)
+    found = _choose(replace(asked, rules=rules), [size], pool)
+    return {name: found[name, size] for name in rules}
 
 
 def _quotas(

@@ -16,6 +16,7 @@ from polymux.prescribe.clock import Clock
 from polymux.prescribe.ground import Ground, Sample
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.reasons import picks
+from polymux.prescribe.recall import warnings_of
 from polymux.records import Example, Pick, Prescription
 from polymux.report import card
 from polymux.selection import Ask, Choice, Strategy, find_strategy
@@ -34,6 +35,8 @@ class Answer:
     ask: Ask
     settings: Mapping[str, Any]
     """What else was asked, for the manifest."""
+    prefilter: Mapping[str, Any] | None = None
+    """What narrowed the pool before, and what that lost."""
 
     @property
     def about(self) -> str:
@@ -103,6 +106,7 @@ def _manifest(
         }
         if any(pool.languages)
         else None,
+        "prefilter": answer.prefilter,
         "facts": dict(answer.choice.facts),
         "seconds": {stage: round(spent, 3) for stage, spent in clock.seconds.items()},
         "peak_memory_mb": round(clock.peak_memory_mb, 1),
@@ -125,7 +129,7 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
     """What a person should know before trusting the choice."""
     source, target = ground.pool.counts, ground.aim.pool.counts
     facts = answer.choice.facts
-    told = []
+    told = warnings_of(answer.prefilter, answer.strategy) if answer.prefilter else []
     if answer.budget > source.eligible:
         told.append(
             f"the budget of {answer.budget:,} is larger than the pool: "
