@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from polymux.cli import options
+from polymux.cli.dry_run import compare, stop_at_estimate
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
 from polymux.errors import UsageError
 
@@ -152,6 +153,7 @@ def select(
     words: options.Words = None,
     on_error: options.OnError = "stop",
     force: options.Force = False,
+    dry_run: options.DryRun = False,
     offline: options.Offline = False,
     allow_pickle: options.AllowPickle = False,
     trust_remote_code: options.TrustRemoteCode = False,
@@ -166,6 +168,7 @@ def select(
     from polymux.encoders import Model
     from polymux.folders import check_free, claimed
     from polymux.prescribe import PRESETS, select_many
+    from polymux.prescribe.estimate import job_of, left_in
     from polymux.readers import read
 
     budgets, strategies = _numbers(budget), _names(strategy)
@@ -200,18 +203,30 @@ def select(
         offline=offline,
         backend=backend,
     )
+    gold_pool = pool("gold", gold) if gold else None
+    job: dict[str, Any] = {
+        "budgets": budgets,
+        "strategies": strategies,
+        "gold": gold_pool,
+        "prefilter": prefilter,
+        "prefilter_sample": prefilter_sample,
+    }
+    if dry_run:
+        stop_at_estimate(
+            loaded, source_pool, target_pool, out, job, _store_folder(store), seed, json=json
+        )
+        return
     with claimed(out), progress() as show:
         made = select_many(
             loaded,
             source_pool,
             target_pool,
-            budgets=budgets,
-            strategies=strategies,
+            **job,
+            estimated=left_in(out, job_of(loaded, source_pool, target_pool, **job)),
             seed=seed,
             uncertainty=uncertainty,
             exclude=[pool("exclude", [path]) for path in exclude],
             exclude_target=exclude_target,
-            gold=pool("gold", gold) if gold else None,
             like=like,
             plan=plan,
             distance=distance,
@@ -221,8 +236,6 @@ def select(
             ratio=ratio,
             near_duplicates=near_duplicates,
             preset=preset,
-            prefilter=prefilter,
-            prefilter_sample=prefilter_sample,
             store=_store_folder(store),
             spool=out.absolute().parent,
             progress=show,
@@ -296,6 +309,7 @@ def _print(made: Any, out: Path, *, json: bool) -> None:
         tell(f"{pool}: {facts['read']:,} read, {facts['duplicates']:,} duplicates left out")
         for note in facts["notes"]:
             tell(f"{pool}: {note}")
+    compare(list(made.values())[-1].manifest["estimate"])
     card = out if len(made) == 1 else out / "summary.md"
     print(f"  {card / 'report.html' if len(made) == 1 else card}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -61,6 +61,7 @@ class Options(TypedDict, total=False):
     preset: str | None
     prefilter: int | None
     prefilter_sample: int | None
+    estimated: Mapping[str, Any] | None
     store: str | Path | None
     spool: str | Path | None
     progress: Progress | None
@@ -108,6 +109,7 @@ def select_many(
     preset: str | None = None,
     prefilter: int | None = None,
     prefilter_sample: int | None = None,
+    estimated: Mapping[str, Any] | None = None,
     store: str | Path | None = None,
     spool: str | Path | None = None,
     progress: Progress | None = None,
@@ -123,8 +125,9 @@ def select_many(
     over what is nearer than that to an earlier choice (not for strategies of one's own).
     `prefilter` is how many source examples the model sees at all, those most like the target by
     their sub-words; what it loses is measured on `prefilter_sample` more (2,000 or four budgets;
-    0: not measured). Encodings are kept in the folder `store`, or else spooled below `spool` (the
-    system's place for temporary files) and deleted at the end.
+    0: not measured). `estimated` is the record of an `estimate`, to stand beside the truth.
+    Encodings are kept in the folder `store`, or else spooled below `spool` (the system's place for
+    temporary files) and deleted at the end.
     """
     reading = preset_named(preset, model)
     rules = {name: find_strategy(name) for name in strategies}
@@ -173,8 +176,9 @@ def select_many(
         made: dict[tuple[str, int], Prescription] = {}
         for pool, names in _pools(source, gold, rules).items():
             asked = _Asked({n: rules[n] for n in names}, aim, ask, quotas, near_duplicates, told)
+            beside: dict[str, Any] = {"estimate": estimated}
             if prefilter is not None and pool is source:
-                pool, lost = narrowed(
+                pool, beside["prefilter"] = narrowed(
                     source,
                     target,
                     aim,
@@ -187,10 +191,9 @@ def select_many(
                     clock=clock,
                     progress=progress,
                 )
-                asked = replace(asked, prefilter=lost)
             with clock.stage(f"encode {pool.name}"):
                 ground = Ground.of(pool, aim, barred, sample=sample, seed=seed, progress=progress)
-            made |= _prescribe(asked, ground, budgets, clock)
+            made |= _prescribe(replace(asked, beside=beside), ground, budgets, clock)
         return {(name, budget): made[name, budget] for name in rules for budget in budgets}
 
 
@@ -205,8 +208,8 @@ class _Asked:
     near_duplicates: float | None
     told: Mapping[str, Any]
     """Settings for the manifest."""
-    prefilter: Mapping[str, Any] | None = None
-    """What the prefilter found, for the manifest."""
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """For the manifest, by name: what the prefilter found, what was estimated."""
 
 
 def _pools(source: Pool, gold: Pool | None, rules: Rules) -> dict[Pool, list[str]]:
@@ -233,7 +236,7 @@ def _prescribe(
         settings = {**asked.told, "quotas": asked.quotas[name]}
         for budget, size in sizes.items():
             choice = found[name, size]
-            answer = Answer(name, budget, choice, asked.ask, settings, asked.prefilter)
+            answer = Answer(name, budget, choice, asked.ask, settings, asked.beside)
             made[name, budget] = prescription(answer, examples, ground, sample, clock)
     return made
 

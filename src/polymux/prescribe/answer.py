@@ -13,6 +13,7 @@ import polymux
 from polymux.prescribe import files
 from polymux.prescribe.card import Shown, card_facts
 from polymux.prescribe.clock import Clock
+from polymux.prescribe.estimate import compared
 from polymux.prescribe.ground import Ground, Sample
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.reasons import picks
@@ -35,8 +36,8 @@ class Answer:
     ask: Ask
     settings: Mapping[str, Any]
     """What else was asked, for the manifest."""
-    prefilter: Mapping[str, Any] | None = None
-    """What narrowed the pool before, and what that lost."""
+    beside: Mapping[str, Any]
+    """For the manifest too, where it is known: what the prefilter found, what was estimated."""
 
     @property
     def about(self) -> str:
@@ -79,6 +80,7 @@ def _manifest(
     """All that is needed to make the choice again, and what came of it."""
     pool, model, ask = ground.pool, ground.pool.model, answer.ask
     chosen = Counter(pick.example.language or "" for pick in made)
+    estimated = answer.beside.get("estimate")
     return {
         "polymux": polymux.__version__,
         "task": model.task,
@@ -106,10 +108,11 @@ def _manifest(
         }
         if any(pool.languages)
         else None,
-        "prefilter": answer.prefilter,
+        "prefilter": answer.beside.get("prefilter"),
         "facts": dict(answer.choice.facts),
         "seconds": {stage: round(spent, 3) for stage, spent in clock.seconds.items()},
         "peak_memory_mb": round(clock.peak_memory_mb, 1),
+        "estimate": estimated and compared(estimated, [pool, ground.aim.pool], clock),
         "warnings": _warnings(answer, made, ground),
     }
 
@@ -129,7 +132,8 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
     """What a person should know before trusting the choice."""
     source, target = ground.pool.counts, ground.aim.pool.counts
     facts = answer.choice.facts
-    told = warnings_of(answer.prefilter, answer.strategy) if answer.prefilter else []
+    prefilter = answer.beside.get("prefilter")
+    told = warnings_of(prefilter, answer.strategy) if prefilter else []
     if answer.budget > source.eligible:
         told.append(
             f"the budget of {answer.budget:,} is larger than the pool: "

@@ -58,7 +58,7 @@ def narrowed(
 
     `sample` examples (`SAMPLE`, or four budgets, if not given) are encoded beside for that.
     """
-    size = max(SAMPLE, 4 * budget) if sample is None else sample
+    size = sample_size(sample, budget)
     before = clock.seconds.get("prefilter", 0.0)
     with clock.stage("prefilter"):
         made = narrow(
@@ -76,6 +76,11 @@ def narrowed(
         with clock.stage("measure prefilter"):
             facts["recall"] = recall_of(made, budget, aim, choose, progress)
     return made.pool, facts
+
+
+def sample_size(given: int | None, budget: int) -> int:
+    """How many examples are encoded to measure a prefilter."""
+    return max(SAMPLE, 4 * budget) if given is None else given
 
 
 def narrows_nothing(facts: Mapping[str, Any]) -> bool:

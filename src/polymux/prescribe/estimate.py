@@ -1,0 +1,331 @@
+"""What a `select` will take: its pools counted, a sample of them timed, the rest reckoned."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from polymux.encoders import Model, readable
+from polymux.folders import ESTIMATE
+from polymux.prescribe.clock import Clock
+from polymux.prescribe.pools import EncodedPool
+from polymux.prescribe.recall import sample_size
+from polymux.prescribe.trial import Trial, try_out
+from polymux.progress import Progress
+from polymux.records import SHARD_SIZE, Example, Pool, content_hashes
+from polymux.selection.draws import draws
+from polymux.store import Store
+
+# Examples that are cut into sub-words, and the seconds for which the model runs on some of them.
+SAMPLE = 1024
+SECONDS = 5.0
+# How often a shard is read back while choosing, and while reasons are told.
+LOOKS = 2
+# What is held of each example (hash, mask, language), of a sub-word while its shard is in work (two
+# shards are), and of a neighbour of a target (the lists hold about four budgets).
+BYTES_AN_EXAMPLE, BYTES_A_TOKEN, BYTES_A_NEIGHBOUR = 32, 400, 40
+# Of a shard's embeddings, as they are made, written and read back.
+BYTES_A_NUMBER = 24
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A pool, counted; duplicates are not known and not taken off."""
+
+    examples: int
+    characters: int
+    tokens: int
+    """Sub-words that the model will read, special tokens included; about."""
+    shards: int
+    stored: int
+    """Examples whose encodings are in the store already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a `select` will take: from a sample, so about."""
+
+    job: Mapping[str, Any]
+    """What was asked: an estimate of another job says nothing of this one."""
+    pools: Mapping[str, Counted]
+    """By name: target, source, gold."""
+    seconds: Mapping[str, float]
+    """By stage, as `selection.json` names them."""
+    tokens: int
+    """Sub-words that the model will read, of all pools."""
+    disk_mb: float
+    """MiB of the encodings of all pools in the store, whether they are there already or not."""
+    peak_memory_mb: float
+    sampled: Mapping[str, int | float]
+    """Examples that were encoded for it, and the seconds that it took."""
+    proposals: tuple[str, ...] = ()
+    """What would make it cheaper."""
+
+    @property
+    def total_seconds(self) -> float:
+        """All stages together."""
+        return sum(self.seconds.values())
+
+    def record(self) -> dict[str, Any]:
+        """As `estimate.json` holds it."""
+        return {
+            **asdict(self),
+            "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
+            "total_seconds": round(self.total_seconds, 3),
+            "proposals": list(self.proposals),
+        }
+
+
+def job_of(
+    model: Model, source: Pool, target: Pool, *, gold: Pool | None = None, **asked: Any
+) -> dict[str, Any]:
+    """What two jobs must share for an estimate of one to be one of the other."""
+    pools = {name: dict(pool.how) for name, pool in _named(source, target, gold).items()}
+    return {"model": model.fingerprint, "pools": pools, **asked}
+
+
+def _named(source: Pool, target: Pool, gold: Pool | None) -> dict[str, Pool]:
+    """The pools in the order in which they are encoded."""
+    named = {"target": target, "source": source}
+    return named if gold is None else {**named, "gold": gold}
+
+
+def left_in(folder: Path, job: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The estimate that a dry run left in a folder, if it was of this job."""
+    try:
+        told: Any = json.loads((folder / ESTIMATE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    if not isinstance(told, dict) or told.get("job") != json.loads(json.dumps(job)):
+        return None
+    return told
+
+
+def estimate(
+    model: Model,
+    source: Pool,
+    target: Pool,
+    *,
+    budgets: Sequence[int],
+    strategies: Sequence[str],
+    gold: Pool | None = None,
+    prefilter: int | None = None,
+    prefilter_sample: int | None = None,
+    seed: int = 0,
+    store: str | Path | None = None,
+    workers: int = 1,
+    seconds: float = SECONDS,
+    progress: Progress | None = None,
+) -> Estimate:
+    """Count the pools, time the model for about `seconds` on a sample of them, reckon the rest.
+
+    Nothing is written and nothing is encoded but that sample. Each pool is read once. `workers` is
+    how many processes will encode at once.
+
+    Raises:
+        InputError: a bad line, as `select` does.
+    """
+    clock = Clock()
+    shelf = None if store is None else Store(Path(store))
+    looks = {}
+    with clock.stage("estimate"):
+        for name, pool in _named(source, target, gold).items():
+            with clock.stage(f"read {name}"):
+                looks[name] = _look(pool, model, shelf, seed, progress)
+        trial = try_out(
+            model,
+            [example for look in looks.values() for example in look.sample],
+            strategies=strategies,
+            budget=max(budgets),
+            targets=looks["target"].counted.examples,
+            seconds=seconds,
+        )
+    works = {name: _Work.of(look) for name, look in looks.items()}
+    if prefilter is not None:
+        measured = sample_size(prefilter_sample, max(budgets))
+        works["source"] = works["source"].cut_to(prefilter + measured)
+    job = {
+        "budgets": list(budgets),
+        "strategies": list(strategies),
+        "prefilter": prefilter,
+        "prefilter_sample": prefilter_sample,
+    }
+    return Estimate(
+        job=job_of(model, source, target, gold=gold, **job),
+        pools={name: look.counted for name, look in looks.items()},
+        seconds=_stages(trial, works, clock.seconds, workers, is_narrowed=prefilter is not None),
+        tokens=sum(work.tokens for work in works.values()),
+        disk_mb=round(sum(work.bytes(trial) for work in works.values()) / MIB, 3),
+        peak_memory_mb=round(clock.peak_memory_mb + _more(trial, works, max(budgets)) / MIB, 1),
+        sampled={"examples": trial.examples, "seconds": round(clock.seconds["estimate"], 3)},
+    )
+
+
+def _stages(
+    trial: Trial,
+    works: Mapping[str, _Work],
+    took: Mapping[str, float],
+    workers: int,
+    *,
+    is_narrowed: bool,
+) -> dict[str, float]:
+    """Seconds by stage; `took` holds what one reading of each pool took."""
+    spent = {}
+    if is_narrowed:
+        looking = works["source"].look.counted.examples * trial.preparing
+        spent["prefilter"] = 2 * (took["read source"] + looking)
+    for name, work in works.items():
+        spent[f"encode {name}"] = took[f"read {name}"] + work.seconds(trial, workers)
+    spent["encode target"] += trial.loading
+    shards = sum(work.shards for name, work in works.items() if name != "target")
+    getting = LOOKS * SHARD_SIZE * trial.getting
+    spent["choose"] = shards * (trial.choosing + getting)
+    spent["explain"] = took["read source"] + shards * getting
+    return spent
+
+
+def compared(
+    estimated: Mapping[str, Any], pools: Sequence[EncodedPool], clock: Clock
+) -> dict[str, Any]:
+    """An estimate, as `estimate.json` holds it, beside what the work took in the end."""
+    names = ("total_seconds", "tokens", "disk_mb", "peak_memory_mb")
+    seconds = {stage: round(spent, 3) for stage, spent in clock.seconds.items()}
+    return {
+        "estimated": {**{name: estimated[name] for name in names}, "seconds": estimated["seconds"]},
+        "true": {
+            "total_seconds": round(sum(clock.seconds.values()), 3),
+            "tokens": sum(pool.counts.tokens for pool in pools),
+            "disk_mb": round(sum(pool.bytes for pool in pools) / MIB, 3),
+            "peak_memory_mb": round(clock.peak_memory_mb, 1),
+            "seconds": seconds,
+        },
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """A pool counted, and an even sample of it in memory."""
+
+    counted: Counted
+    sample: tuple[Example, ...]
+    lengths: Int[np.ndarray, "rows"]
+    """Of the sample's rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What a pool gives the model to do."""
+
+    look: _Look
+    examples: int
+    """To be encoded."""
+    stored: int
+    """To be read from the store instead."""
+    tokens: int
+    shards: int
+
+    @classmethod
+    def of(cls, look: _Look) -> _Work:
+        """All of the pool."""
+        counted = look.counted
+        new = counted.examples - counted.stored
+        return cls(look, new, counted.stored, counted.tokens, counted.shards)
+
+    def cut_to(self, keep: int) -> _Work:
+        """No more than these, whose shards nobody has seen before."""
+        whole = self.examples + self.stored
+        if keep >= whole:
+            return self
+        tokens = self.tokens * keep // whole
+        return replace(
+            self, examples=keep, stored=0, tokens=tokens, shards=math.ceil(keep / SHARD_SIZE)
+        )
+
+    def seconds(self, trial: Trial, workers: int) -> float:
+        """To encode it, reading files left out."""
+        a_token = trial.forward(self.look.lengths) / int(self.look.lengths.sum())
+        new = self.tokens * self.examples / (self.examples + self.stored)
+        model = new * a_token + self.examples * trial.preparing
+        return model / workers + self.examples * trial.putting + self.stored * trial.getting
+
+    def bytes(self, trial: Trial) -> float:
+        """Of its encodings in the store."""
+        return self.shards * trial.shard_bytes + (self.examples + self.stored) * trial.example_bytes
+
+
+def _more(trial: Trial, works: Mapping[str, _Work], budget: int) -> float:
+    """Bytes that the work will hold beyond what the trial held."""
+    examples = sum(work.examples + work.stored for work in works.values())
+    longest = max(work.tokens / (work.examples + work.stored) for work in works.values())
+    full = min(SHARD_SIZE, examples)
+    shard = full * (longest * BYTES_A_TOKEN + trial.dim * BYTES_A_NUMBER)
+    return shard + examples * BYTES_AN_EXAMPLE + 4 * budget * BYTES_A_NEIGHBOUR
+
+
+def _look(
+    pool: Pool, model: Model, store: Store | None, seed: int, progress: Progress | None
+) -> _Look:
+    """Read a pool once: count, ask the store, draw the sample."""
+    drawn: dict[bytes, tuple[float, Example]] = {}
+    cut = 1.0
+    examples = characters = shards = stored = 0
+    for shard in pool.shards():
+        examples += len(shard.examples)
+        shards += 1
+        characters += sum(_characters(example) for example in shard.examples)
+        if store and store.path(model.fingerprint, shard.fingerprint).exists():
+            stored += len(shard.examples)
+        hashes = content_hashes(shard.examples)
+        keys = draws(seed, "dry-run", hashes)
+        for at in np.flatnonzero(keys <= cut).tolist():
+            drawn.setdefault(hashes[at].tobytes(), (float(keys[at]), shard.examples[at]))
+        if len(drawn) > SAMPLE:
+            smallest = sorted(drawn.items(), key=lambda item: item[1][0])[:SAMPLE]
+            drawn, cut = dict(smallest), smallest[-1][1][0]
+        if progress is not None:
+            progress(f"read {pool.name}", examples, None)
+    sample = _readable([example for _, example in drawn.values()], pool, model)
+    features = model.prepare(sample)
+    lengths = np.array([len(feature.input_ids) for feature in features])
+    owners = [feature.example for feature in features]
+    each = np.bincount(owners, weights=lengths, minlength=len(sample))
+    tokens = examples * _mean(each, [_characters(e) for e in sample], characters / examples)
+    counted = Counted(examples, characters, round(tokens), shards, stored)
+    return _Look(counted, sample, lengths)
+
+
+def _mean(
+    tokens: Float[np.ndarray, "sample"], characters: Sequence[int], mean_characters: float
+) -> float:
+    """Mean sub-words of a pool from those of a sample and the mean characters of both.
+
+    The regression estimator (Cochran 1977, 7.1): the mean of the sample, moved by as much as longer
+    examples are longer in sub-words.
+    """
+    spread = float(np.var(characters))
+    slope = 0.0
+    if spread > 0:
+        slope = float(np.cov(tokens, characters, bias=True)[0, 1]) / spread
+    return float(tokens.mean()) + slope * (mean_characters - float(np.mean(characters)))
+
+
+def _characters(example: Example) -> int:
+    return sum(
+        len(value) if isinstance(value, str) else sum(map(len, value))
+        for value in example.fields.values()
+    )
+
+
+def _readable(drawn: Sequence[Example], pool: Pool, model: Model) -> tuple[Example, ...]:
+    """Those in which the model sees something, where the others are to be skipped."""
+    sample = Pool.of(drawn, pool.task, name=pool.name)
+    sample.skip_bad = pool.skip_bad
+    return tuple(readable(sample, model))
