@@ -55,8 +55,8 @@ def rows(
             for strategy in STRATEGIES:
                 chosen = [pick.example for pick in whole[strategy, BUDGET].picks]
                 recall = float(kept.contains(content_hashes(chosen)).mean())
-                told = {"target": name, "kept": share, "strategy": strategy}
-                made.append({**told, "recall": round(recall, 3), "seconds": seconds})
+                row: Row = {"target": name, "kept": share, "strategy": strategy}
+                made.append({**row, "recall": round(recall, 3), "seconds": seconds})
     return made
 
 

@@ -120,9 +120,10 @@ def test_a_prefilter_is_reckoned_with(model) -> None:
     source, target = pool(SIZES), pool({"ur": 150}, name="target")
     whole = asked(model, source, target)
     part = asked(model, source, target, prefilter=400, prefilter_sample=50)
-    a_source = whole.pools["source"].tokens * 450 / 1800
+    a_source = whole.pools["source"].tokens * 400 / 1800
     assert part.tokens == pytest.approx(whole.pools["target"].tokens + a_source, abs=2)
     assert part.seconds["prefilter"] > 0
+    assert part.seconds["measure prefilter"] < part.seconds["encode source"]
     assert part.seconds["encode source"] < whole.seconds["encode source"]
 
 
@@ -135,6 +136,19 @@ def test_workers_share_the_encoding(model, monkeypatch) -> None:
     assert four.seconds["encode source"] == pytest.approx(
         one.seconds["encode source"] / 4, rel=0.01
     )
+
+
+def test_a_prefilter_is_proposed_where_the_source_takes_hours(model, monkeypatch) -> None:
+    source, target = pool(SIZES), pool({"ur": 150}, name="target")
+    trial = asked_trial(lengths=[1.0], rates=[1.0])
+    monkeypatch.setattr(estimating, "try_out", lambda *_, **__: trial)
+    long = asked(model, source, target)
+    assert long.seconds["encode source"] > estimating.HOURS
+    assert [line.split(" (")[0] for line in long.proposals] == ["--prefilter 400"]
+    assert asked(model, source, target, prefilter=400).proposals == ()
+    assert asked(model, source, target, budgets=[500]).proposals == ()
+    trial = asked_trial(lengths=[1.0], rates=[1e-6])
+    assert asked(model, source, target).proposals == ()
 
 
 def test_an_estimate_of_another_job_is_not_compared(model, tmp_path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from polymux.encoders import Model, readable
 from polymux.folders import ESTIMATE
 from polymux.prescribe.clock import Clock
 from polymux.prescribe.pools import EncodedPool
-from polymux.prescribe.recall import sample_size
+from polymux.prescribe.recall import check_prefilter, sample_size
 from polymux.prescribe.trial import Trial, try_out
 from polymux.progress import Progress
 from polymux.records import SHARD_SIZE, Example, Pool, content_hashes
@@ -33,6 +33,8 @@ LOOKS = 2
 BYTES_AN_EXAMPLE, BYTES_A_TOKEN, BYTES_A_NEIGHBOUR = 32, 400, 40
 # Of a shard's embeddings, as they are made, written and read back.
 BYTES_A_NUMBER = 24
+# From when on a prefilter is proposed, and how many budgets it keeps at least.
+HOURS, KEEP_BUDGETS = 2 * 3600, 20
 MIB = 2**20
 
 
@@ -133,6 +135,7 @@ def estimate(
     Raises:
         InputError: a bad line, as `select` does.
     """
+    check_prefilter(prefilter, prefilter_sample, max(budgets))
     clock = Clock()
     shelf = None if store is None else Store(Path(store))
     looks = {}
@@ -149,41 +152,39 @@ def estimate(
             seconds=seconds,
         )
     works = {name: _Work.of(look) for name, look in looks.items()}
+    beside: dict[str, float] = {}
     if prefilter is not None:
-        measured = sample_size(prefilter_sample, max(budgets))
-        works["source"] = works["source"].cut_to(prefilter + measured)
+        sample = works["source"].cut_to(sample_size(prefilter_sample, max(budgets)))
+        cutting = looks["source"].counted.examples * trial.preparing
+        beside["prefilter"] = 2 * (clock.seconds["read source"] + cutting)
+        beside["measure prefilter"] = clock.seconds["read source"] + sample.seconds(trial, workers)
+        works["source"] = works["source"].cut_to(prefilter)
     job = {
         "budgets": list(budgets),
         "strategies": list(strategies),
         "prefilter": prefilter,
         "prefilter_sample": prefilter_sample,
     }
-    return Estimate(
+    made = Estimate(
         job=job_of(model, source, target, gold=gold, **job),
         pools={name: look.counted for name, look in looks.items()},
-        seconds=_stages(trial, works, clock.seconds, workers, is_narrowed=prefilter is not None),
+        seconds=beside | _stages(trial, works, clock.seconds, workers),
         tokens=sum(work.tokens for work in works.values()),
         disk_mb=round(sum(work.bytes(trial) for work in works.values()) / MIB, 3),
         peak_memory_mb=round(clock.peak_memory_mb + _more(trial, works, max(budgets)) / MIB, 1),
         sampled={"examples": trial.examples, "seconds": round(clock.seconds["estimate"], 3)},
     )
+    return replace(made, proposals=tuple(line for ask in PROPOSALS if (line := ask(model, made))))
 
 
 def _stages(
-    trial: Trial,
-    works: Mapping[str, _Work],
-    took: Mapping[str, float],
-    workers: int,
-    *,
-    is_narrowed: bool,
+    trial: Trial, works: Mapping[str, _Work], took: Mapping[str, float], workers: int
 ) -> dict[str, float]:
     """Seconds by stage; `took` holds what one reading of each pool took."""
-    spent = {}
-    if is_narrowed:
-        looking = works["source"].look.counted.examples * trial.preparing
-        spent["prefilter"] = 2 * (took["read source"] + looking)
-    for name, work in works.items():
-        spent[f"encode {name}"] = took[f"read {name}"] + work.seconds(trial, workers)
+    spent = {
+        f"encode {name}": took[f"read {name}"] + work.seconds(trial, workers)
+        for name, work in works.items()
+    }
     spent["encode target"] += trial.loading
     shards = sum(work.shards for name, work in works.items() if name != "target")
     getting = LOOKS * SHARD_SIZE * trial.getting
@@ -192,18 +193,33 @@ def _stages(
     return spent
 
 
+def narrowing(model: Model, made: Estimate) -> str | None:
+    """Propose a prefilter where the source alone takes hours."""
+    source = made.pools["source"]
+    keep = max(source.examples // 10, KEEP_BUDGETS * max(made.job["budgets"]))
+    if made.job["prefilter"] or made.seconds["encode source"] < HOURS or keep > source.examples / 2:
+        return None
+    return f"--prefilter {keep} (it can lose some of the choice; the run measures how much)"
+
+
+# Each looks at an estimate and may propose what would make it cheaper.
+PROPOSALS: list[Callable[[Model, Estimate], str | None]] = [narrowing]
+
+
 def compared(
     estimated: Mapping[str, Any], pools: Sequence[EncodedPool], clock: Clock
 ) -> dict[str, Any]:
     """An estimate, as `estimate.json` holds it, beside what the work took in the end."""
     names = ("total_seconds", "tokens", "disk_mb", "peak_memory_mb")
+    # A choice from the gold pool knows nothing of the source, and the other way round.
+    whole = len(estimated["pools"]) == len(pools)
     seconds = {stage: round(spent, 3) for stage, spent in clock.seconds.items()}
     return {
         "estimated": {**{name: estimated[name] for name in names}, "seconds": estimated["seconds"]},
         "true": {
             "total_seconds": round(sum(clock.seconds.values()), 3),
-            "tokens": sum(pool.counts.tokens for pool in pools),
-            "disk_mb": round(sum(pool.bytes for pool in pools) / MIB, 3),
+            "tokens": sum(pool.counts.tokens for pool in pools) if whole else None,
+            "disk_mb": round(sum(pool.bytes for pool in pools) / MIB, 3) if whole else None,
             "peak_memory_mb": round(clock.peak_memory_mb, 1),
             "seconds": seconds,
         },
