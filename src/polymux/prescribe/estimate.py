@@ -186,10 +186,10 @@ def _stages(
         for name, work in works.items()
     }
     spent["encode target"] += trial.loading
-    shards = sum(work.shards for name, work in works.items() if name != "target")
-    getting = LOOKS * SHARD_SIZE * trial.getting
-    spent["choose"] = shards * (trial.choosing + getting)
-    spent["explain"] = took["read source"] + shards * getting
+    examples = sum(work.examples + work.stored for name, work in works.items() if name != "target")
+    getting = LOOKS * examples * trial.getting
+    spent["choose"] = examples * trial.choosing + getting
+    spent["explain"] = took["read source"] + getting
     return spent
 
 

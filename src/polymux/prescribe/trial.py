@@ -44,7 +44,7 @@ class Trial:
     example_bytes: float
     """A file of the store, and each example in it."""
     choosing: float
-    """A shard, by all strategies."""
+    """An example, by all strategies."""
     dim: int
 
     def forward(self, lengths: Int[np.ndarray, "rows"]) -> float:
@@ -148,7 +148,7 @@ def _batches(model: Model, examples: Sequence[Example]) -> Iterator[list[Example
 def _choosing(
     seen: Encodings, task: str, strategies: Sequence[str], budget: int, targets: int
 ) -> float:
-    """Seconds that the strategies need for one shard, tried on one made up from what was seen."""
+    """Seconds an example that the strategies need, tried on a shard made up from what was seen."""
     rules = {name: find_strategy(name) for name in strategies}
     draw = np.random.default_rng(0)
 
@@ -178,4 +178,4 @@ def _choosing(
     asked = {n: (rule, ask) for n, (rule, ask) in asked.items() if not rule.needs}
     if not asked:
         return 0.0
-    return _seconds(lambda: choose(asked, [size], lambda: [shard], shard.take))
+    return _seconds(lambda: choose(asked, [size], lambda: [shard], shard.take)) / SHARD_SIZE
