@@ -47,6 +47,28 @@ def test_tokens_and_disk_are_near_the_truth_and_stand_beside_it(model, tmp_path,
     assert true["peak_memory_mb"] > 50
 
 
+@pytest.mark.parametrize("task", ["text-classification", "question-answering"])
+def test_tokens_are_near_the_truth_for_every_task(task, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(estimating, "SAMPLE", 200)
+    reader = pm.Model(tiny_model(tmp_path, task), task=task, device="cpu", max_length=48, stride=8)
+    texts = [" ".join(e.fields["tokens"] * (1 + n % 4)) for n, e in enumerate(pool(SIZES))]
+    fields = [
+        {"question": "where is it", "context": text}
+        if task == "question-answering"
+        else {"text": text}
+        for text in texts
+    ]
+    examples = [pm.Example(f"x#{n}", "x", n, f) for n, f in enumerate(fields, 1)]
+    source, target = (
+        Pool.of(some, task, name=name)
+        for some, name in ((examples[100:], "source"), (examples[:100], "target"))
+    )
+    made = asked(reader, source, target)
+    true = int(reader.encode(examples[100:]).lengths.sum())
+    assert made.pools["source"].tokens == pytest.approx(true, rel=0.1)
+    assert made.seconds["encode source"] > 0
+
+
 def test_examples_and_characters_are_counted_not_guessed(model) -> None:
     source, target = pool(SIZES), noisy_pool(60)
     counted = asked(model, source, target).pools

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -78,6 +79,23 @@ def test_of_a_mixed_pool_it_keeps_what_is_written_like_the_target(model) -> None
     assert Counter(e.language for e in kept)["hi"] >= 38
 
 
+def test_questions_and_texts_are_narrowed_too(model) -> None:
+    for fields in (
+        lambda text: {"text": text, "text_pair": "on a mat"},
+        lambda text: {"question": "who sat", "context": text},
+    ):
+        task = "text-classification" if "text" in fields("") else "question-answering"
+        source, target = (
+            Pool.of(
+                [pm.Example(e.id, e.file, e.line, fields(e.text), None, e.language) for e in some],
+                task,
+            )
+            for some in (pool(SIZES), pool({"hi": 20}, seed=7))
+        )
+        kept = kept_of(model, source, target, 40)
+        assert Counter(e.language for e in kept)["hi"] >= 36
+
+
 def test_kept_examples_stand_as_they_were_and_in_order(model) -> None:
     source = pool(SIZES)
     kept = kept_of(model, source, pool({"ur": 25}), 50)
@@ -94,6 +112,30 @@ def test_what_is_kept_belongs_to_content_however_the_pool_is_cut_and_ordered(mod
         files = [PoolFile(f"f{n}", lambda part=part: iter(part)) for n, part in enumerate(parts)]
         split = Pool("token-classification", files, name="source")
         assert {e.id for e in kept_of(model, split, target, 60)} == whole
+
+
+def test_memory_does_not_grow_with_the_pool(model, monkeypatch) -> None:
+    for module in ("records", "prescribe.prefilter"):
+        monkeypatch.setattr(f"polymux.{module}.SHARD_SIZE", 256)
+
+    def large(count: int) -> Pool:
+        def read():
+            for number in range(count):
+                yield Example(f"n#{number}", "n", number, {"tokens": tuple(f"{number:x}")})
+
+        return Pool("token-classification", [PoolFile("n", read)], name="source")
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        narrow(large(count), pool({"ur": 25}), model, 50, sample=50)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    narrow(large(256), pool({"ur": 25}), model, 50, sample=50)
+    few, many = peak(768), peak(3072)
+    # Hashes and masks: what is promised is 32 bytes an example; an example with its words has 500.
+    assert many - few < 60 * (3072 - 768)
 
 
 def test_another_seed_draws_others(model) -> None:

@@ -309,7 +309,7 @@ def _print(made: Any, out: Path, *, json: bool) -> None:
         tell(f"{pool}: {facts['read']:,} read, {facts['duplicates']:,} duplicates left out")
         for note in facts["notes"]:
             tell(f"{pool}: {note}")
-    compare(list(made.values())[-1].manifest["estimate"])
+    compare([choice.manifest["estimate"] for choice in made.values()])
     card = out if len(made) == 1 else out / "summary.md"
     print(f"  {card / 'report.html' if len(made) == 1 else card}")
 

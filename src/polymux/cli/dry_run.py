@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as js
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,11 @@ def _print(record: Mapping[str, Any]) -> None:
     )
 
 
-def compare(estimate: Mapping[str, Any] | None) -> None:
-    """Say how near an estimate was, where there was one."""
-    if estimate is not None:
-        said, was = (estimate[side]["total_seconds"] for side in ("estimated", "true"))
+def compare(estimates: Sequence[Mapping[str, Any] | None]) -> None:
+    """Say how near an estimate was, where there was one; the last choice made knows all seconds."""
+    for told in filter(None, estimates[:1]):
+        said = told["estimated"]["total_seconds"]
+        was = max(each["true"]["total_seconds"] for each in estimates if each)
         tell(f"estimated {duration(said)}, took {duration(was)}")
 
 

@@ -323,7 +323,7 @@ def _mean(
 ) -> float:
     """Mean sub-words of a pool from those of a sample and the mean characters of both.
 
-    The regression estimator (Cochran 1977, 7.1): the mean of the sample, moved by as much as longer
+    The regression estimator (Cochran 1977, chapter 7): the mean of the sample, moved by as much as longer
     examples are longer in sub-words.
     """
     spread = float(np.var(characters))

@@ -34,7 +34,7 @@ from polymux.selection import Smallest, drawn
 from polymux.selection.draws import draws, mix
 from polymux.tasks.feature import subwords
 
-# DSIR, section 3: unigrams and bigrams in 10,000 buckets.
+# As in DSIR: single sub-words and pairs in 10,000 buckets.
 BUCKETS = 10_000
 # N-grams that the pool lends the target. Of an n-gram that a small sample has not seen, the
 # released code's 1e-8 says "impossible"; this says "as often as in the pool, unless the sample is
@@ -229,8 +229,8 @@ def _scored(
         buckets, owner = buckets_of(shard.examples, tokenizer)
         grams = np.bincount(owner, minlength=len(hashes))
         sums = np.bincount(owner, weights=ratios[buckets], minlength=len(hashes))
-        # As if every example were as long as an average one. The paper's are: it cuts texts into
-        # equal chunks. Of whole sentences the sum would rank by length first.
+        # As if every example were as long as an average one. The paper's are: its texts are
+        # cut into equal chunks. Of whole sentences the sum would rank by length first.
         weights = sums / np.maximum(grams, 1) * typical
         noise = -np.log(-np.log(draws(seed, "prefilter", hashes) + 2.0**-54))
         told(shard, seen.read)
