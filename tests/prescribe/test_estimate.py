@@ -11,6 +11,7 @@ from tests.prescribe.worlds import noisy_pool, pool
 
 import polymux as pm
 from polymux.prescribe import estimate as estimating
+from polymux.prescribe import look
 from polymux.prescribe.estimate import estimate, job_of, left_in
 from polymux.records import Pool
 
@@ -29,7 +30,7 @@ def asked(model: pm.Model, source: Pool, target: Pool, **options):
 
 
 def test_tokens_and_disk_are_near_the_truth_and_stand_beside_it(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(estimating, "SAMPLE", 300)
+    monkeypatch.setattr(look, "SAMPLE", 300)
     source, target = pool(SIZES), pool({"ur": 150}, name="target")
     made = asked(model, source, target)
     choice = pm.select(
@@ -49,7 +50,7 @@ def test_tokens_and_disk_are_near_the_truth_and_stand_beside_it(model, tmp_path,
 
 @pytest.mark.parametrize("task", ["text-classification", "question-answering"])
 def test_tokens_are_near_the_truth_for_every_task(task, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(estimating, "SAMPLE", 200)
+    monkeypatch.setattr(look, "SAMPLE", 200)
     reader = pm.Model(tiny_model(tmp_path, task), task=task, device="cpu", max_length=48, stride=8)
     texts = [" ".join(e.fields["tokens"] * (1 + n % 4)) for n, e in enumerate(pool(SIZES))]
     fields = [
@@ -80,7 +81,7 @@ def test_examples_and_characters_are_counted_not_guessed(model) -> None:
 
 
 def test_nothing_is_encoded_but_the_sample_and_nothing_is_kept(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(estimating, "SAMPLE", 100)
+    monkeypatch.setattr(look, "SAMPLE", 100)
     read: list[int] = []
     whole = model.encode_features
 
@@ -100,9 +101,9 @@ def test_the_sample_belongs_to_content(model) -> None:
     examples = list(pool(SIZES))
     order = np.random.default_rng(0).permutation(len(examples))
     shuffled = Pool.of([examples[i] for i in order], "token-classification", name="source")
-    one, other = (estimating._look(p, model, None, 0, None) for p in (pool(SIZES), shuffled))
+    one, other = (look.look_at(p, model, None, 0, None) for p in (pool(SIZES), shuffled))
     assert {e.id for e in one.sample} == {e.id for e in other.sample}
-    assert len(one.sample) == estimating.SAMPLE
+    assert len(one.sample) == look.SAMPLE
     assert one.counted.tokens == pytest.approx(other.counted.tokens, abs=1)
 
 

@@ -9,22 +9,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float, Int
-
-from polymux.encoders import Model, readable
+from polymux.encoders import Model
 from polymux.folders import ESTIMATE
 from polymux.prescribe.clock import Clock
+from polymux.prescribe.look import Counted, Look, look_at
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.recall import check_prefilter, sample_size
 from polymux.prescribe.trial import Trial, try_out
 from polymux.progress import Progress
-from polymux.records import SHARD_SIZE, Example, Pool, content_hashes
-from polymux.selection.draws import draws
+from polymux.records import SHARD_SIZE, Pool
 from polymux.store import Store
 
-# Examples that are cut into sub-words, and the seconds for which the model runs on some of them.
-SAMPLE = 1024
+# For which the model runs on a sample.
 SECONDS = 5.0
 # How often a shard is read back while choosing, and while reasons are told.
 LOOKS = 2
@@ -36,19 +32,6 @@ BYTES_A_NUMBER = 24
 # From when on a prefilter is proposed, and how many budgets it keeps at least.
 HOURS, KEEP_BUDGETS = 2 * 3600, 20
 MIB = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A pool, counted; duplicates are not known and not taken off."""
-
-    examples: int
-    characters: int
-    tokens: int
-    """Sub-words that the model will read, special tokens included; about."""
-    shards: int
-    stored: int
-    """Examples whose encodings are in the store already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +125,7 @@ def estimate(
     with clock.stage("estimate"):
         for name, pool in _named(source, target, gold).items():
             with clock.stage(f"read {name}"):
-                looks[name] = _look(pool, model, shelf, seed, progress)
+                looks[name] = look_at(pool, model, shelf, seed, progress)
         trial = try_out(
             model,
             [example for look in looks.values() for example in look.sample],
@@ -227,20 +210,10 @@ def compared(
 
 
 @dataclass(frozen=True, eq=False)
-class _Look:
-    """A pool counted, and an even sample of it in memory."""
-
-    counted: Counted
-    sample: tuple[Example, ...]
-    lengths: Int[np.ndarray, "rows"]
-    """Of the sample's rows."""
-
-
-@dataclass(frozen=True, eq=False)
 class _Work:
     """What a pool gives the model to do."""
 
-    look: _Look
+    look: Look
     examples: int
     """To be encoded."""
     stored: int
@@ -249,7 +222,7 @@ class _Work:
     shards: int
 
     @classmethod
-    def of(cls, look: _Look) -> _Work:
+    def of(cls, look: Look) -> _Work:
         """All of the pool."""
         counted = look.counted
         new = counted.examples - counted.stored
@@ -284,64 +257,3 @@ def _more(trial: Trial, works: Mapping[str, _Work], budget: int) -> float:
     full = min(SHARD_SIZE, examples)
     shard = full * (longest * BYTES_A_TOKEN + trial.dim * BYTES_A_NUMBER)
     return shard + examples * BYTES_AN_EXAMPLE + 4 * budget * BYTES_A_NEIGHBOUR
-
-
-def _look(
-    pool: Pool, model: Model, store: Store | None, seed: int, progress: Progress | None
-) -> _Look:
-    """Read a pool once: count, ask the store, draw the sample."""
-    drawn: dict[bytes, tuple[float, Example]] = {}
-    cut = 1.0
-    examples = characters = shards = stored = 0
-    for shard in pool.shards():
-        examples += len(shard.examples)
-        shards += 1
-        characters += sum(_characters(example) for example in shard.examples)
-        if store and store.path(model.fingerprint, shard.fingerprint).exists():
-            stored += len(shard.examples)
-        hashes = content_hashes(shard.examples)
-        keys = draws(seed, "dry-run", hashes)
-        for at in np.flatnonzero(keys <= cut).tolist():
-            drawn.setdefault(hashes[at].tobytes(), (float(keys[at]), shard.examples[at]))
-        if len(drawn) > SAMPLE:
-            smallest = sorted(drawn.items(), key=lambda item: item[1][0])[:SAMPLE]
-            drawn, cut = dict(smallest), smallest[-1][1][0]
-        if progress is not None:
-            progress(f"read {pool.name}", examples, None)
-    sample = _readable([example for _, example in drawn.values()], pool, model)
-    features = model.prepare(sample)
-    lengths = np.array([len(feature.input_ids) for feature in features])
-    owners = [feature.example for feature in features]
-    each = np.bincount(owners, weights=lengths, minlength=len(sample))
-    tokens = examples * _mean(each, [_characters(e) for e in sample], characters / examples)
-    counted = Counted(examples, characters, round(tokens), shards, stored)
-    return _Look(counted, sample, lengths)
-
-
-def _mean(
-    tokens: Float[np.ndarray, "sample"], characters: Sequence[int], mean_characters: float
-) -> float:
-    """Mean sub-words of a pool from those of a sample and the mean characters of both.
-
-    The regression estimator (Cochran 1977, chapter 7): the mean of the sample, moved by as much as longer
-    examples are longer in sub-words.
-    """
-    spread = float(np.var(characters))
-    slope = 0.0
-    if spread > 0:
-        slope = float(np.cov(tokens, characters, bias=True)[0, 1]) / spread
-    return float(tokens.mean()) + slope * (mean_characters - float(np.mean(characters)))
-
-
-def _characters(example: Example) -> int:
-    return sum(
-        len(value) if isinstance(value, str) else sum(map(len, value))
-        for value in example.fields.values()
-    )
-
-
-def _readable(drawn: Sequence[Example], pool: Pool, model: Model) -> tuple[Example, ...]:
-    """Those in which the model sees something, where the others are to be skipped."""
-    sample = Pool.of(drawn, pool.task, name=pool.name)
-    sample.skip_bad = pool.skip_bad
-    return tuple(readable(sample, model))
