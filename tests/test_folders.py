@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from polymux.errors import UsageError
-from polymux.folders import claimed, write_texts
+from polymux.folders import ESTIMATE, check_free, claimed, write_texts
 
 
 def lines(*texts: str):
@@ -104,3 +104,12 @@ def test_a_forced_write_of_nested_folders_removes_their_manifests_first(tmp_path
     write_texts(tmp_path / "out", files("new"), force=True)
     assert (tmp_path / "out/a/selection.json").read_text() == "new"
     assert (tmp_path / "out/training.json").read_text() == "of a model"
+
+
+def test_a_folder_with_an_estimate_alone_is_free(tmp_path: Path) -> None:
+    (tmp_path / ESTIMATE).write_text("{}", encoding="utf-8")
+    check_free(tmp_path, force=False)
+    write_texts(tmp_path, {"a.txt": lambda: ["a"]}, force=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", ESTIMATE]
+    with pytest.raises(UsageError):
+        check_free(tmp_path, force=False)

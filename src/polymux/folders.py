@@ -21,15 +21,19 @@ from polymux.errors import UsageError
 Texts = Mapping[str, Callable[[], Iterable[str]] | None]
 
 
+# What `polymux select --dry-run` leaves for the run that it estimated.
+ESTIMATE = "estimate.json"
+
+
 def check_free(folder: Path, *, force: bool) -> None:
-    """Refuse a folder that is not empty, unless `force`.
+    """Refuse a folder that is not empty, unless `force`; an estimate alone is no result.
 
     Called before the work starts, so that hours are not spent for a folder that cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", "give --out a folder that is not there yet")
     there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-    if there and not force:
+    if there and there != [ESTIMATE] and not force:
         raise UsageError(
             f"{folder} is not empty ({', '.join(there[:3])}{', ...' if len(there) > 3 else ''})",
             "give --out another folder, or --force to replace what polymux wrote there",

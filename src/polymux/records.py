@@ -96,6 +96,8 @@ class Shard:
     first: int
     """The row of its first example in the pool, counted from 0."""
     examples: tuple[Example, ...]
+    file: int = 0
+    """The place of its file among the pool's files."""
 
     @property
     def rows(self) -> Int[np.ndarray, "n"]:
@@ -143,7 +145,7 @@ class Pool:
         """Read the pool from its beginning, a shard at a time; a bad line stops or is counted."""
         self.rejected = []
         first = 0
-        for file in self.files:
+        for place, file in enumerate(self.files):
             batch: list[Example] = []
             for item in file.read():
                 if isinstance(item, InputError):
@@ -153,11 +155,11 @@ class Pool:
                     continue
                 batch.append(item)
                 if len(batch) == SHARD_SIZE:
-                    yield Shard(first, tuple(batch))
+                    yield Shard(first, tuple(batch), place)
                     first += len(batch)
                     batch = []
             if batch:
-                yield Shard(first, tuple(batch))
+                yield Shard(first, tuple(batch), place)
                 first += len(batch)
         if first == 0:
             raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -143,3 +144,32 @@ def test_the_command_lines_defaults_are_the_librarys() -> None:
         if name in ("store", "progress"):
             continue
         assert typed[name].default == library[name].default, name
+
+
+def test_a_dry_run_writes_an_estimate_alone_and_the_run_sets_the_truth_beside_it(
+    world, tmp_path, capsys
+) -> None:
+    out, store = tmp_path / "out", tmp_path / "store"
+    asked = arguments(world, out, "--store", str(store))
+    main([*asked, "--dry-run"])
+    told = capsys.readouterr().out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
+    assert list(files_of(out)) == ["estimate.json"]
+    said = json.loads((out / "estimate.json").read_text(encoding="utf-8"))
+    assert [line.split()[:2] for line in told.splitlines()[1:3]] == [
+        ["target", "30"],
+        ["source", "150"],
+    ]
+    main([*asked, "--dry-run", "--json"])
+    assert json.loads(capsys.readouterr().out)["tokens"] == said["tokens"]
+    main(asked)
+    beside = json.loads((out / "selection.json").read_text(encoding="utf-8"))["estimate"]
+    assert beside["estimated"]["tokens"] == beside["true"]["tokens"] == said["tokens"]
+    assert re.search(r"^estimated \d+ s, took \d+ s$", capsys.readouterr().err, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        main(asked)
+
+
+def test_a_prefilter_is_told(world, tmp_path, capsys) -> None:
+    main(arguments(world, tmp_path / "out", "--prefilter", "60", "--prefilter-sample", "0"))
+    assert "prefilter: kept 60 of 150 in " in capsys.readouterr().err

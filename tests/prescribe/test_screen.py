@@ -10,9 +10,10 @@ from tests.models import tiny_model
 from tests.prescribe.worlds import noisy_pool, pool
 
 import polymux as pm
+from polymux.encoders.probe import Fastest
 from polymux.errors import UsageError
 from polymux.prescribe import select_many
-from polymux.prescribe.screen import upper_quantile
+from polymux.prescribe.screen import screening, upper_quantile
 from polymux.selection import STRATEGIES, Strategy
 
 SIZES = {"en": 160, "de": 150, "hi": 140, "zh": 130, "ur": 120}
@@ -37,9 +38,11 @@ def plain(model: pm.Model):
     return chosen(model)
 
 
-@pytest.fixture(scope="module")
-def screened(model: pm.Model):
-    return chosen(model, screen="bfloat16")
+@pytest.fixture(scope="module", params=["bfloat16", "float16", "int8"])
+def screened(request: pytest.FixtureRequest, model: pm.Model, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        return chosen(model, screen=request.param)
 
 
 def test_the_screen_alone_would_choose_otherwise(model: pm.Model, plain) -> None:
@@ -72,14 +75,40 @@ def test_the_manifest_says_how_many_were_decided_twice_and_by_which_bound(model,
     assert manifest["model"]["fingerprint"] == model.fingerprint
     assert manifest["settings"]["dtype"] == "float32"
     told = manifest["screen"]
-    assert told["dtype"] == "bfloat16"
-    assert told["model"] == model.reading_as("torch", "bfloat16").fingerprint
+    assert told["dtype"] in ("bfloat16", "float16", "int8")
+    assert told["backend"] == ("openvino" if told["dtype"] == "int8" else "torch")
+    assert told["model"] != model.fingerprint
     assert told["sampled"] == 59
     assert 59 < told["decided"] <= sum(SIZES.values())
     assert sorted(told["bounds"]) == [
         "average-dist", "knn-uncertainty", "round-robin", "uncertainty", "uncertainty-knn",
     ]  # fmt: skip
     assert all(value > 0 for value in told["bounds"].values())
+
+
+def test_auto_takes_what_the_probe_found_and_says_when_nothing_is_faster(model, monkeypatch):
+    found = Fastest("torch", "float16", {})
+    monkeypatch.setattr(pm.Model, "fastest", lambda self, precision: found)
+    one = select_many(
+        model, pool(SIZES), noisy_pool(5), budgets=[5], strategies=["random"], screen="auto"
+    )
+    assert one["random", 5].manifest["screen"]["dtype"] == "float16"
+    found = Fastest("torch", "float32", {})
+    with pytest.raises(UsageError, match="nothing is faster"):
+        select_many(
+            model, pool(SIZES), noisy_pool(5), budgets=[5], strategies=["random"], screen="auto"
+        )
+
+
+def test_a_named_precision_is_read_by_the_backend_that_was_faster(model, monkeypatch) -> None:
+    speed = {
+        ("torch", "bfloat16"): 10.0,
+        ("openvino", "bfloat16"): 20.0,
+        ("openvino", "int8"): 30.0,
+    }
+    monkeypatch.setattr(pm.Model, "fastest", lambda self, precision: Fastest("x", "int8", speed))
+    low = screening(model, "bfloat16", {}, only=False)
+    assert (low.backend, low.dtype) == ("openvino", "bfloat16")
 
 
 def test_draws_need_no_decision_beyond_what_they_choose(model) -> None:

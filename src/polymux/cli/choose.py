@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from polymux.cli import options
+from polymux.cli.dry_run import compare, stop_at_estimate
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
 from polymux.cli.store import store_folder
 from polymux.errors import UsageError
@@ -120,6 +122,8 @@ def select(
             "--preset", help="As the paper's released code reads it.", rich_help_panel=CHOOSING
         ),
     ] = None,
+    prefilter: options.Prefilter = None,
+    prefilter_sample: options.PrefilterSample = None,
     max_length: options.MaxLength = None,
     stride: options.Stride = None,
     aggregate: Annotated[
@@ -148,6 +152,7 @@ def select(
     words: options.Words = None,
     on_error: options.OnError = "stop",
     force: options.Force = False,
+    dry_run: options.DryRun = False,
     offline: options.Offline = False,
     allow_pickle: options.AllowPickle = False,
     trust_remote_code: options.TrustRemoteCode = False,
@@ -162,26 +167,22 @@ def select(
     from polymux.encoders import Model
     from polymux.folders import check_free, claimed
     from polymux.prescribe import PRESETS, select_many
-    from polymux.readers import read
+    from polymux.prescribe.estimate import job_of, left_in
 
     budgets, strategies = _numbers(budget), _names(strategy)
     check_free(out, force=force)
-    shared = pairs(field, "--field")
-
-    def pool(name: str, paths: list[str], own: list[str] | None = None) -> Any:
-        fields = shared | pairs(own or [], f"--{name}-field")
-        shape: dict[str, Any] = {
-            "task": task,
-            "language": language,
-            "format": format_,
-            "words": words,
-        }
-        return read(*paths, fields=fields, name=name, on_error=on_error, offline=offline, **shape)
-
-    source_pool, target_pool = (
-        pool("source", source, source_field),
-        pool("target", target, target_field),
+    pool = partial(
+        _pool,
+        pairs(field, "--field"),
+        task=task,
+        language=language,
+        format=format_,
+        words=words,
+        on_error=on_error,
+        offline=offline,
     )
+    source_pool = pool("source", source, source_field)
+    target_pool = pool("target", target, target_field)
     loaded = Model(
         model,
         task=task,
@@ -196,18 +197,37 @@ def select(
         offline=offline,
         backend=backend,
     )
+    gold_pool = pool("gold", gold) if gold else None
+    job: dict[str, Any] = {
+        "budgets": budgets,
+        "strategies": strategies,
+        "gold": gold_pool,
+        "prefilter": prefilter,
+        "prefilter_sample": prefilter_sample,
+        "screen": screen,
+    }
+    if dry_run:
+        stop_at_estimate(
+            loaded,
+            source_pool,
+            target_pool,
+            out,
+            {**job, "workers": workers or 1, "seed": seed},
+            store_folder(store),
+            json=json,
+        )
+        return
     with claimed(out), progress() as show:
         made = select_many(
             loaded,
             source_pool,
             target_pool,
-            budgets=budgets,
-            strategies=strategies,
+            **job,
+            estimated=left_in(out, job_of(loaded, source_pool, target_pool, **job)),
             seed=seed,
             uncertainty=uncertainty,
             exclude=[pool("exclude", [path]) for path in exclude],
             exclude_target=exclude_target,
-            gold=pool("gold", gold) if gold else None,
             like=like,
             plan=plan,
             distance=distance,
@@ -217,7 +237,6 @@ def select(
             ratio=ratio,
             near_duplicates=near_duplicates,
             preset=preset,
-            screen=screen,
             screen_only=screen_only,
             engine=engine,
             ray_address=ray_address,
@@ -229,6 +248,15 @@ def select(
         )
         _write(made, out, force=force)
     _print(made, out, json=json)
+
+
+def _pool(
+    shared: Mapping[str, str], name: str, paths: list[str], own: Sequence[str] = (), **reading: Any
+) -> Any:
+    """A pool of what an option names; `own` are columns of this pool alone."""
+    from polymux.readers import read
+
+    return read(*paths, fields={**shared, **pairs(own, f"--{name}-field")}, name=name, **reading)
 
 
 def _numbers(budget: str) -> list[int]:
@@ -274,11 +302,16 @@ def _print(made: Any, out: Path, *, json: bool) -> None:
         w for choice in made.values() for w in choice.manifest["warnings"]
     ):
         tell(f"warning: {warning}")
+    narrowed = first.manifest["prefilter"]
+    if narrowed is not None:
+        kept, read = narrowed["kept"], narrowed["read"]
+        tell(f"prefilter: kept {kept:,} of {read:,} in {narrowed['seconds']:,.0f} s")
     for pool in ("source", "target"):
         facts = first.manifest[pool]
         tell(f"{pool}: {facts['read']:,} read, {facts['duplicates']:,} duplicates left out")
         for note in facts["notes"]:
             tell(f"{pool}: {note}")
+    compare([choice.manifest["estimate"] for choice in made.values()])
     card = out if len(made) == 1 else out / "summary.md"
     print(f"  {card / 'report.html' if len(made) == 1 else card}")
 

@@ -11,6 +11,7 @@ TaskName = Literal["token-classification", "text-classification", "question-answ
 
 # The parts of a command's help.
 READING, RUNNING, SAFETY = "How files are read", "How the model runs", "Network and safety"
+HUGE = "When there is very much"
 
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="A local folder or a hub name.")]
 Task = Annotated[TaskName, typer.Option("--task", help="What is labelled.")]
@@ -269,5 +270,31 @@ TrustRemoteCode = Annotated[
     bool,
     typer.Option(
         "--trust-remote-code", help="Run code that comes with the model.", rich_help_panel=SAFETY
+    ),
+]
+Prefilter = Annotated[
+    int | None,
+    typer.Option(
+        "--prefilter",
+        metavar="N",
+        help="Let the model see only N source examples, those most like the target by sub-words.",
+        rich_help_panel=HUGE,
+    ),
+]
+PrefilterSample = Annotated[
+    int | None,
+    typer.Option(
+        "--prefilter-sample",
+        metavar="N",
+        help="Examples encoded to measure what it loses (2,000 or four budgets; 0: none).",
+        rich_help_panel=HUGE,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Estimate time, memory and disk from a small timed sample, write it, and stop.",
+        rich_help_panel=HUGE,
     ),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -44,7 +44,7 @@ def refuse_leftovers(arguments: list[str]) -> None:
         )
 
 
-def pairs(given: list[str], option: str) -> dict[str, str]:
+def pairs(given: Sequence[str], option: str) -> dict[str, str]:
     """`NAME=COLUMN` options as a dict."""
     for item in given:
         if "=" not in item:

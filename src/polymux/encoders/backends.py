@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from polymux.tasks import Feature
@@ -12,6 +13,12 @@ BACKENDS: dict[str, str] = {
     "torch": "polymux.encoders.pytorch",
     "openvino": "polymux.encoders.openvino",
 }
+
+
+def first_with(dtype: str) -> str:
+    """The first backend of the table that has this precision; torch if none has."""
+    able = [name for name, module in BACKENDS.items() if dtype in import_module(module).DTYPES]
+    return able[0] if able else "torch"
 
 
 @dataclass(frozen=True, slots=True)

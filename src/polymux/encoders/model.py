@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from polymux.encoders import checks
-from polymux.encoders.backends import BACKENDS, Calibration
+from polymux.encoders.backends import BACKENDS, Calibration, first_with
 from polymux.encoders.facts import contents, look_at, saved_config
 from polymux.encoders.probe import Fastest, Precision, fastest
 from polymux.errors import UsageError, WorkError
@@ -103,8 +103,7 @@ class Model:
         """The fastest for float32; for another dtype the first backend that has it."""
         if self.dtype == "float32":
             return self.fastest("exact", device=device).backend
-        able = [name for name in BACKENDS if self.dtype in import_module(BACKENDS[name]).DTYPES]
-        return able[0] if able else "torch"
+        return first_with(self.dtype)
 
     def fastest(self, precision: Precision, *, device: str | None = None) -> Fastest:
         """The backend and dtype that run this model fastest here: float32, or for a screen `low`.
@@ -146,7 +145,7 @@ class Model:
         """
         measures = ",".join(sorted(self._module.MEASURES))
         text = f"{FORMAT} {self._itself} {measures}"
-        if self.dtype in self._backend.CALIBRATED:
+        if self.is_calibrated:
             text += f" {_name_of(self._calibrated())}"
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -207,13 +206,15 @@ class Model:
         """The same model by another backend or in another precision, with its usual batches."""
         known = {k: v for k, v in vars(self).items() if k not in ("_itself", "_loaded")}
         other = type(self).__new__(type(self))
-        other.__dict__.update(known)
+        other.__dict__.update(known, dtype=dtype, notes=[], _sample=())
         _one_of("backend", backend, BACKENDS)
-        other.backend, other._backend = backend, import_module(BACKENDS[backend])
-        _one_of("dtype", dtype, other._backend.DTYPES)
-        other.dtype, other.notes, other._sample = dtype, [], ()
-        other.batch_tokens = other._backend.BATCH_TOKENS[self.device]
+        other._begin(backend, self.device, None)
         return other
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether it is made from a sample of what it will read, given by `calibrate`."""
+        return self.dtype in self._backend.CALIBRATED
 
     def calibrate(self, examples: Sequence[Example]) -> None:
         """Give a quantised model the examples it is made from, before it is first asked.
@@ -225,7 +226,7 @@ class Model:
             InputError: the model sees nothing in an example.
             UsageError: no example, or it was calibrated with others.
         """
-        if self.dtype not in self._backend.CALIBRATED:
+        if not self.is_calibrated:
             return
         features = sorted(self.prepare(examples), key=lambda f: (f.input_ids, f.type_ids or ()))
         if not features:
@@ -245,7 +246,7 @@ class Model:
         return self._sample
 
     def _calibration(self) -> Calibration | None:
-        if self.dtype not in self._backend.CALIBRATED:
+        if not self.is_calibrated:
             return None
         from platformdirs import user_cache_path
 

@@ -41,8 +41,8 @@ class Fastest(NamedTuple):
 
     backend: str
     dtype: str
-    tokens_per_second: dict[Candidate, float]
-    """By backend and dtype; empty where there was nothing to choose from."""
+    speed: dict[Candidate, float]
+    """Sub-words a second by backend and dtype; empty where there was nothing to choose from."""
 
 
 def fastest(
@@ -86,11 +86,12 @@ def candidates(where: str) -> tuple[list[Candidate], list[Candidate]]:
     from polymux.encoders import openvino
 
     exact, low = [("torch", "float32")], list[Candidate]()
-    if where != "cpu" or _flags() & {"avx512_bf16", "amx_bf16"}:
+    has_bfloat16 = where != "cpu" or bool(_flags() & {"avx512_bf16", "amx_bf16"})
+    if has_bfloat16:
         low.append(("torch", "bfloat16"))
     if where == "cpu" and openvino.is_installed():
         exact.append(("openvino", "float32"))
-        low.append(("openvino", "int8"))
+        low += [("openvino", "bfloat16")] * has_bfloat16 + [("openvino", "int8")]
     return exact, low
 
 

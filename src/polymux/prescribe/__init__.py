@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -12,33 +13,22 @@ import numpy as np
 from polymux.encoders import Model
 from polymux.engines import opened
 from polymux.errors import UsageError
-from polymux.prescribe.answer import Answer, prescription
-from polymux.prescribe.card import MAP_POINTS
+from polymux.prescribe.asked import Asked, Quotas, Rules, choose_plainly, prescribe, seen_by
 from polymux.prescribe.clock import Clock
-from polymux.prescribe.ground import Aim, Barred, Ground, Sample
-from polymux.prescribe.own import ask_own
-from polymux.prescribe.plan import counts_of, read_plan, refuse_strangers
+from polymux.prescribe.ground import Aims, Barred
+from polymux.prescribe.hashes import HashSet
+from polymux.prescribe.plan import counts_of, read_plan
 from polymux.prescribe.presets import PRESETS, Preset, measure_named, preset_named
-from polymux.prescribe.screen import CAUTIOUS, SCREENS, refuse_screen, screening
+from polymux.prescribe.recall import check_prefilter, narrowed
+from polymux.prescribe.screen import SCREENS, calibrate, screening
 from polymux.prescribe.spool import store_for
 from polymux.progress import Progress
 from polymux.records import Pool, Prescription
-from polymux.selection import (
-    Ask,
-    Choice,
-    OwnStrategy,
-    Strategy,
-    check,
-    choose,
-    find_strategy,
-    refuse_missing,
-)
+from polymux.selection import Ask, Strategy, check, find_strategy, refuse_missing
 
 __all__ = ["DEFAULT_STRATEGY", "PRESETS", "SCREENS", "Options", "Preset", "select", "select_many"]
 
 DEFAULT_STRATEGY = "knn-uncertainty"
-Quotas = Mapping[str, Mapping[str, int] | None]
-Rules = Mapping[str, Strategy | OwnStrategy]
 
 
 class Options(TypedDict, total=False):
@@ -63,6 +53,9 @@ class Options(TypedDict, total=False):
     engine: str
     ray_address: str | None
     workers: int | None
+    prefilter: int | None
+    prefilter_sample: int | None
+    estimated: Mapping[str, Any] | None
     store: str | Path | None
     store_dtype: str
     spool: str | Path | None
@@ -114,6 +107,9 @@ def select_many(
     engine: str = "local",
     ray_address: str | None = None,
     workers: int | None = None,
+    prefilter: int | None = None,
+    prefilter_sample: int | None = None,
+    estimated: Mapping[str, Any] | None = None,
     store: str | Path | None = None,
     store_dtype: str = "float32",
     spool: str | Path | None = None,
@@ -130,6 +126,9 @@ def select_many(
     `near_duplicates` passes over what is nearer than that to an earlier choice (not for strategies
     of one's own). `screen` names a low precision (one of `SCREENS`) in which the whole pool is
     read; what may matter is then read again by `model` and decided there (not with `screen_only`).
+    `prefilter` is how many source examples the model sees at all, those most like the target by
+    their sub-words; what it loses is measured on `prefilter_sample` more (2,000 or four budgets;
+    0: not measured). `estimated` is the record of an `estimate`, to stand beside the truth.
     `engine` says who encodes, local or ray (`workers` of them, on the cluster at `ray_address` if
     that is given), and does not change the choice. Encodings are kept in the folder `store`, or
     else spooled below `spool` (the system's place for temporary files) and deleted at the end;
@@ -155,71 +154,76 @@ def select_many(
     )
     check(ask, near_duplicates)
     _refuse_early(rules, source, quotas, gold)
-    low = screening(model, screen)
-    if low is not None:
-        refuse_screen(rules)
-    elif screen_only:
-        raise UsageError("--screen-only without a screen", "name one: --screen auto")
+    check_prefilter(prefilter, prefilter_sample, max(budgets))
+    low = screening(model, screen, rules, only=screen_only)
     clock = Clock()
-    sample = max(MAP_POINTS, *budgets)
     keep = store_for(store, spool, store_dtype)
     with keep as shelf, opened(engine, ray_address, workers) as hands:
         barred = Barred.by(exclude)
         with clock.stage("encode target"):
-            aim = Aim.of(target, model, shelf, hands, progress)
-            screened = aim if low is None else Aim.of(target, low, shelf, hands, progress)
+            if low is not None:
+                calibrate(low, source, seed)
+            aims = Aims.of(
+                target, model, low, shelf, hands, decide=not screen_only, progress=progress
+            )
         if exclude_target:
-            barred.hashes.add(aim.encodings.hashes)
-        ask = replace(
-            ask,
-            target=aim.encodings.embeddings,
-            target_hashes=aim.encodings.hashes,
-            target_languages=tuple(aim.encodings.languages or [None] * len(aim.encodings)),
-            product=aim.measured.product,
+            barred.hashes.add(aims.exact.encodings.hashes)
+        asked = Asked(
+            rules,
+            aims,
+            seen_by(ask, aims.chooser),
+            quotas,
+            near_duplicates,
+            told={
+                "near_duplicates": near_duplicates,
+                "preset": preset,
+                "engine": engine,
+                "workers": workers,
+                "exclude": list(barred.facts),
+                "exclude_rejected": barred.rejected,
+                "exclude_target": exclude_target,
+                "store_dtype": store_dtype,
+                "prefilter": prefilter,
+                "prefilter_sample": prefilter_sample,
+            },
+            beside={"estimate": estimated},
         )
-        told = {
-            "near_duplicates": near_duplicates,
-            "preset": preset,
-            "engine": engine,
-            "workers": workers,
-            "exclude": list(barred.facts),
-            "exclude_rejected": barred.rejected,
-            "exclude_target": exclude_target,
-            "store_dtype": store_dtype,
-        }
-        judge = aim
-        if screen_only:
-            # The choice is the low-precision model's own; the other one only judges a sample of it.
-            aim = screened
-            ask = replace(ask, target=aim.encodings.embeddings)
-        made: dict[tuple[str, int], Prescription] = {}
-        for pool, names in _pools(source, gold, rules).items():
-            with clock.stage(f"encode {pool.name}"):
-                ground = Ground.of(
-                    pool,
-                    aim,
-                    barred.hashes,
-                    read_as=screened,
-                    judge=judge,
-                    sample=sample,
-                    seed=seed,
-                    progress=progress,
-                )
-            asked = _Asked({n: rules[n] for n in names}, ask, quotas, near_duplicates, told)
-            made |= _prescribe(asked, ground, budgets, clock)
+        prefilters = {} if prefilter is None else {source: (prefilter, prefilter_sample)}
+        pools = _pools(source, gold, rules)
+        made = _answers(asked, pools, target, budgets, prefilters, barred.hashes, clock, progress)
         return {(name, budget): made[name, budget] for name in rules for budget in budgets}
 
 
-@dataclass(frozen=True, eq=False)
-class _Asked:
-    """All that is asked of one pool."""
-
-    rules: Rules
-    ask: Ask
-    quotas: Quotas
-    near_duplicates: float | None
-    told: Mapping[str, Any]
-    """Settings for the manifest."""
+def _answers(
+    asked: Asked,
+    pools: Mapping[Pool, Sequence[str]],
+    target: Pool,
+    budgets: Sequence[int],
+    prefilters: Mapping[Pool, tuple[int, int | None]],
+    barred: HashSet,
+    clock: Clock,
+    progress: Progress | None,
+) -> dict[tuple[str, int], Prescription]:
+    """Every strategy's answers from the pool that it chooses from."""
+    made: dict[tuple[str, int], Prescription] = {}
+    for whole, names in pools.items():
+        pool, these = whole, replace(asked, rules={name: asked.rules[name] for name in names})
+        if whole in prefilters:
+            pool, facts = narrowed(
+                whole,
+                target,
+                asked.aims.exact,
+                partial(choose_plainly, these),
+                prefilters[whole],
+                budget=max(budgets),
+                seed=asked.ask.seed,
+                barred=barred,
+                clock=clock,
+                progress=progress,
+            )
+            these = replace(these, beside={**these.beside, "prefilter": facts})
+        made |= prescribe(these, pool, budgets, barred, clock, progress)
+    return made
 
 
 def _pools(source: Pool, gold: Pool | None, rules: Rules) -> dict[Pool, list[str]]:
@@ -228,53 +232,6 @@ def _pools(source: Pool, gold: Pool | None, rules: Rules) -> dict[Pool, list[str
         return {source: list(rules)}
     others = [name for name in rules if name != "gold"]
     return {source: others, gold: ["gold"]} if others else {gold: ["gold"]}
-
-
-def _prescribe(
-    asked: _Asked, ground: Ground, budgets: Sequence[int], clock: Clock
-) -> dict[tuple[str, int], Prescription]:
-    """Every strategy's answer for every budget, from one pool, with reasons."""
-    sizes = {budget: min(budget, ground.pool.counts.eligible) for budget in budgets}
-    with clock.stage("choose"):
-        found = _choose(asked, sorted(set(sizes.values())), ground)
-    with clock.stage("explain"):
-        wanted = [choice.rows for choice in found.values()]
-        examples = ground.pool.examples(np.concatenate([*wanted, ground.sample_rows]))
-        sample = Sample.of(ground, examples)
-    made = {}
-    for name in asked.rules:
-        settings = {**asked.told, "quotas": asked.quotas[name]}
-        for budget, size in sizes.items():
-            answer = Answer(name, budget, found[name, size], asked.ask, settings)
-            made[name, budget] = prescription(answer, examples, ground, sample, clock)
-    return made
-
-
-def _choose(asked: _Asked, sizes: Sequence[int], ground: Ground) -> dict[tuple[str, int], Choice]:
-    """Strategies that stream share one look at each shard; a user's own gets its arrays."""
-    pool = ground.pool
-    streaming = {
-        name: (rule, replace(asked.ask, quotas=asked.quotas[name]))
-        for name, rule in asked.rules.items()
-        if isinstance(rule, Strategy)
-    }
-    for _, question in streaming.values():
-        if question.quotas is not None:
-            refuse_strangers(question.quotas, pool.languages)
-    found = choose(
-        streaming,
-        sizes,
-        ground.look,
-        ground.fetch,
-        near_duplicates=asked.near_duplicates,
-        **({} if ground.screen is None else CAUTIOUS),
-    )
-    if ground.trial is not None:
-        ground.trial.judge(streaming, sizes)
-    own = {n: rule for n, rule in asked.rules.items() if not isinstance(rule, Strategy)}
-    if own:
-        found |= ask_own(own, sizes, asked.ask, pool, ground.aim.encodings)
-    return found
 
 
 def _quotas(

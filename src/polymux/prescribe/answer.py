@@ -12,9 +12,11 @@ import polymux
 from polymux.prescribe import files
 from polymux.prescribe.card import Shown, card_facts
 from polymux.prescribe.clock import Clock
+from polymux.prescribe.estimate import compared
 from polymux.prescribe.ground import Ground, Sample
 from polymux.prescribe.pools import EncodedPool, place_of
 from polymux.prescribe.reasons import picks
+from polymux.prescribe.recall import warnings_of
 from polymux.records import Example, Pick, Prescription
 from polymux.report import card
 from polymux.selection import Ask, Choice, Strategy, find_strategy
@@ -33,6 +35,8 @@ class Answer:
     ask: Ask
     settings: Mapping[str, Any]
     """What else was asked, for the manifest."""
+    beside: Mapping[str, Any]
+    """For the manifest too, where it is known: what the prefilter found, what was estimated."""
 
     @property
     def about(self) -> str:
@@ -75,6 +79,7 @@ def _manifest(
     """All that is needed to make the choice again, and what came of it."""
     pool, model, ask = ground.pool, ground.model, answer.ask
     chosen = Counter(pick.example.language or "" for pick in made)
+    estimated = answer.beside.get("estimate")
     return {
         "polymux": polymux.__version__,
         "task": model.task,
@@ -107,10 +112,12 @@ def _manifest(
         }
         if any(pool.languages)
         else None,
+        "prefilter": answer.beside.get("prefilter"),
         "facts": dict(answer.choice.facts),
         "screen": ground.screened,
         "seconds": {stage: round(spent, 3) for stage, spent in clock.seconds.items()},
         "peak_memory_mb": round(clock.peak_memory_mb, 1),
+        "estimate": estimated and compared(estimated, [pool, ground.aim.pool], clock),
         "warnings": _warnings(answer, made, ground),
     }
 
@@ -129,7 +136,8 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
     """What a person should know before trusting the choice."""
     source, target = ground.pool.counts, ground.aim.pool.counts
     facts = answer.choice.facts
-    told = []
+    prefilter = answer.beside.get("prefilter")
+    told = warnings_of(prefilter, answer.strategy) if prefilter else []
     if answer.budget > source.eligible:
         told.append(
             f"the budget of {answer.budget:,} is larger than the pool: "

@@ -20,13 +20,11 @@ from polymux.progress import Progress
 from polymux.records import Encodings, Example, Pool, content_hashes
 from polymux.selection import (
     PRODUCT,
-    Look,
     Nearest,
     Product,
     Smallest,
     Target,
     drawn,
-    look_at,
 )
 from polymux.store import Store
 from polymux.tasks import TASKS
@@ -64,6 +62,35 @@ class Aim:
 
 
 @dataclass(frozen=True, eq=False)
+class Aims:
+    """The target sample as three see it; without a screen they are one."""
+
+    chooser: Aim
+    """The model whose choice it is."""
+    reader: Aim
+    """The one that reads the whole pool."""
+    exact: Aim
+    """The one that decides, or judges what was not decided."""
+
+    @classmethod
+    def of(
+        cls,
+        target: Pool,
+        model: Model,
+        low: Model | None,
+        store: Store,
+        engine: Engine,
+        *,
+        decide: bool,
+        progress: Progress | None,
+    ) -> Aims:
+        """Encode the target sample, with a screen by both models."""
+        exact = Aim.of(target, model, store, engine, progress)
+        reader = exact if low is None else Aim.of(target, low, store, engine, progress)
+        return cls(exact if decide else reader, reader, exact)
+
+
+@dataclass(frozen=True, eq=False)
 class Ground:
     """A pool to choose from, and what the card wants to know of it."""
 
@@ -85,20 +112,15 @@ class Ground:
     def of(
         cls,
         pool: Pool,
-        aim: Aim,
+        aims: Aims,
         barred: HashSet,
         *,
-        read_as: Aim,
-        judge: Aim,
         sample: int,
         seed: int,
         progress: Progress | None,
     ) -> Ground:
-        """Encode the pool; what the card wants is seen on the way.
-
-        `aim` is the target sample as seen by the model whose choice it is, `read_as` by the model
-        that reads the pool, `judge` by the exact one. Where all are the same nothing is screened.
-        """
+        """Encode the pool; what the card wants is seen on the way."""
+        aim, read_as, judge = aims.chooser, aims.reader, aims.exact
         model, reader, exact = (each.pool.model for each in (aim, read_as, judge))
         drawing = Smallest(max(sample, TRIAL), drawn(seed, "card"))
         nearest = Nearest(1, read_as.measured, TASKS[model.task].DEFAULT_MEASURE)
@@ -114,11 +136,6 @@ class Ground:
             trial = Trial(decided, judge.encodings.embeddings, drawing.rows[:TRIAL])
         lies = nearest.distances[:, 0]
         return cls(encoded, aim, model, screen, trial, drawing.rows[:sample], lies)
-
-    @property
-    def look(self) -> Look:
-        """How summaries see the pool."""
-        return look_at(self.pool.shards) if self.screen is None else self.screen
 
     @property
     def screened(self) -> dict[str, Any] | None:

@@ -53,6 +53,8 @@ class Counts:
     rejected: int = 0
     truncated: int = 0
     words_lost: int = 0
+    tokens: int = 0
+    """Sub-words that the model read, special tokens included, duplicates too."""
 
     @property
     def eligible(self) -> int:
@@ -96,6 +98,7 @@ class EncodedPool:
             kept = is_first & ~is_barred
             counts = self.counts
             counts.read += len(encodings)
+            counts.tokens += int(encodings.lengths.sum())
             counts.duplicates += int((~is_first).sum())
             counts.excluded += int((is_first & is_barred).sum())
             if overlap is not None:
@@ -124,6 +127,12 @@ class EncodedPool:
     def rows(self) -> Int[np.ndarray, "eligible"]:
         """The rows of what may be chosen."""
         return np.concatenate([seen.first + np.flatnonzero(seen.kept) for seen in self._shards])
+
+    @property
+    def bytes(self) -> int:
+        """What its encodings take in the store."""
+        names = {seen.fingerprint for seen in self._shards}
+        return sum(self.store.path(self.model.fingerprint, n).stat().st_size for n in names)
 
     def shards(self) -> Iterator[Encodings]:
         """What may be chosen, shard by shard, from the store."""

@@ -19,10 +19,11 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import binom
 
 from polymux.encoders import Model, encode
+from polymux.encoders.backends import first_with
 from polymux.errors import UsageError
 from polymux.prescribe.pools import EncodedPool
 from polymux.progress import Progress
-from polymux.records import SHARD_SIZE, Encodings, Pool
+from polymux.records import SHARD_SIZE, Encodings, Example, Pool, content_hashes
 from polymux.selection import (
     Ask,
     Nearest,
@@ -33,13 +34,12 @@ from polymux.selection import (
     choose,
     look_at,
 )
+from polymux.selection.draws import draws
 
-# Name -> backend and dtype.
-SCREENS: dict[str, tuple[str, str]] = {
-    "bfloat16": ("torch", "bfloat16"),
-    "float16": ("torch", "float16"),
-    "int8": ("openvino", "int8"),
-}
+# What the pool may be read in; `auto` is the fastest of them here.
+SCREENS = ("bfloat16", "float16", "int8")
+# Examples of the pool that an int8 model is made from.
+CALIBRATION = 256
 # Neighbour lists grow by doublings from the first k: all that stands in them is read again.
 CAUTIOUS = {"first_size": 1, "growth": 2}
 # The bound is what this share of the errors does not exceed, with this confidence: an order
@@ -55,25 +55,52 @@ DOES_NOT_PAY = 0.5
 TRIAL, LEAST_TRIAL = 1000, 20
 
 
-def screening(model: Model, name: str) -> Model | None:
-    """The model in the low precision of this name; None for `off`."""
+def screening(
+    model: Model, name: str, rules: Mapping[str, Strategy | OwnStrategy], *, only: bool
+) -> Model | None:
+    """The model in the low precision of this name, by the backend that is fastest; None for `off`.
+
+    Raises:
+        UsageError: there is no such precision here, or nothing to screen for.
+    """
     if name == "off":
+        if only:
+            raise UsageError("--screen-only without a screen", "name one: --screen auto")
         return None
-    if name not in SCREENS:
-        raise UsageError(
-            f"there is no screen {name!r}", f"choose one of: off, {', '.join(SCREENS)}"
-        )
-    return model.reading_as(*SCREENS[name])
-
-
-def refuse_screen(rules: Mapping[str, Strategy | OwnStrategy]) -> None:
-    """Refuse to screen for a strategy whose summary is not known."""
-    for name, rule in rules.items():
+    for rule_name, rule in rules.items():
         if not isinstance(rule, Strategy):
             raise UsageError(
-                f"{name} sees all encodings at once: nothing says which of them matter",
+                f"{rule_name} sees all encodings at once: nothing says which of them matter",
                 "leave --screen out for a strategy of your own",
             )
+    if name not in (*SCREENS, "auto"):
+        known = ", ".join(("off", "auto", *SCREENS))
+        raise UsageError(f"there is no screen {name!r}", f"choose one of: {known}")
+    found = model.fastest("low")
+    if name == "auto":
+        if found.dtype != "float32":
+            return model.reading_as(found.backend, found.dtype)
+        raise UsageError(
+            "nothing is faster than float32 on this processor",
+            "pip install 'polymux[openvino]' for int8, or leave --screen out",
+        )
+    speed = {backend: fast for (backend, dtype), fast in found.speed.items() if dtype == name}
+    return model.reading_as(max(speed, key=speed.__getitem__, default=first_with(name)), name)
+
+
+def calibrate(low: Model, pool: Pool, seed: int) -> None:
+    """Make an int8 model from an even sample of the pool; others need none.
+
+    The pool is read once for it.
+    """
+    if not low.is_calibrated:
+        return
+    drawn: dict[float, Example] = {}
+    for shard in pool.shards():
+        keys = draws(seed, "calibration", content_hashes(shard.examples))
+        drawn |= dict(zip(keys.tolist(), shard.examples, strict=True))
+        drawn = {key: drawn[key] for key in sorted(drawn)[:CALIBRATION]}
+    low.calibrate(list(drawn.values()))
 
 
 @dataclass(slots=True)

@@ -16,7 +16,8 @@ from jaxtyping import Float, UInt64
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def _mix(words: UInt64[np.ndarray, "n"]) -> UInt64[np.ndarray, "n"]:
+def mix(words: UInt64[np.ndarray, "n"]) -> UInt64[np.ndarray, "n"]:
+    """Each word hashed: every bit of it moves every bit of the result."""
     with np.errstate(over="ignore"):
         words = (words ^ (words >> np.uint64(30))) * _FIRST
         words = (words ^ (words >> np.uint64(27))) * _SECOND
@@ -31,7 +32,7 @@ def _salt(seed: int, purpose: str) -> np.uint64:
 
 def draws(seed: int, purpose: str, hashes: UInt64[np.ndarray, "n 2"]) -> Float[np.ndarray, "n"]:
     """Uniform numbers in [0, 1), decided by seed, purpose and content hash alone."""
-    mixed = _mix(_mix(hashes[:, 0] ^ _salt(seed, purpose)) ^ hashes[:, 1])
+    mixed = mix(mix(hashes[:, 0] ^ _salt(seed, purpose)) ^ hashes[:, 1])
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
