@@ -21,11 +21,16 @@ UPOS = (
 )
 
 
-def below(pattern: str) -> list[Path]:
-    """The corpora's files of this pattern."""
+def data() -> Path:
+    """The folder of the corpora."""
     if "POLYMUX_DATA" not in os.environ:
         sys.exit("POLYMUX_DATA must name the folder of the corpora (it holds udpos/LANGUAGE/)")
-    found = sorted(Path(os.environ["POLYMUX_DATA"]).glob(pattern))
+    return Path(os.environ["POLYMUX_DATA"])
+
+
+def below(pattern: str) -> list[Path]:
+    """The corpora's files of this pattern."""
+    found = sorted(data().glob(pattern))
     if not found:
         sys.exit(f"there is no {pattern} below POLYMUX_DATA")
     return found

@@ -15,111 +15,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from figures import Row
+from parts import PARTS, Given
 from results import HERE, keep, rows_of, table
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What was asked on the command line, for the parts that ask."""
-
-    quick: bool
-    repeats: int
-    literal_share: float
-    million: bool
-    work: Path
-    """Where models stay, so that they are made once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One benchmark: what it tells, and the function that measures."""
-
-    about: str
-    rows: Callable[[Given], Iterable[Row]]
-
-
-def _rows(module: str) -> Callable[..., Iterable[Row]]:
-    """A part's function; its module, with all that it needs, is imported by the run that asks."""
-
-    def call(**given: object) -> Iterable[Row]:
-        rows: Iterable[Row] = import_module(module).rows(**given)
-        return rows
-
-    return call
-
-
-PARTS: dict[str, Part] = {
-    "end_to_end": Part(
-        "From a folder with a model and two files of sentences to the choice, loading included: "
-        "12 x 768, 2,000 UD sentences of mixed languages, Urdu as the target.",
-        lambda given: _rows("end_to_end")(
-            quick=given.quick,
-            work=given.work,
-            repeats=given.repeats,
-            literal_share=given.literal_share,
-        ),
-    ),
-    "kept": Part(
-        "The share of the fp32 choice that screen and decide makes, fine-tuned models, UD pool.",
-        lambda given: _rows("kept")(quick=given.quick, work=given.work),
-    ),
-    "flops": Part(
-        "Useful GEMM FLOP/s of the encoder (real tokens only) against the peak measured between.",
-        lambda given: _rows("flops")(quick=given.quick, work=given.work, repeats=given.repeats),
-    ),
-    "choosing": Part(
-        "The choosing step against scikit-learn, faiss and small-text.",
-        lambda given: _rows("choosing")(quick=given.quick),
-    ),
-    "memory": Part(
-        "Peak memory of `polymux select` against the size of the pool: 2 layers x 64, 500 targets.",
-        lambda given: _rows("memory")(quick=given.quick, million=given.million),
-    ),
-    "store": Part(
-        "A filled store, and what `kill -9` costs.",
-        lambda given: _rows("store")(quick=given.quick),
-    ),
-    "ray_workers": Part(
-        "The Ray engine by number of workers.",
-        lambda given: _rows("ray_workers")(quick=given.quick),
-    ),
-    "dry_run": Part(
-        "What `--dry-run` estimates beside what then happens.",
-        lambda given: _rows("dry_run")(quick=given.quick),
-    ),
-    "prefilter": Part(
-        "What `--prefilter` costs and keeps.",
-        lambda given: _rows("prefilter")(quick=given.quick),
-    ),
-    "startup": Part(
-        "What a command costs besides encoding.",
-        lambda given: _rows("startup")(quick=given.quick, work=given.work),
-    ),
-    "gpu": Part(
-        "The 12 x 768 model on a CUDA device; not part of `make bench`.",
-        lambda given: _rows("gpu")(quick=given.quick, work=given.work),
-    ),
-}
-ELSEWHERE = ("gpu",)
-
-
-def measured(name: str, arguments: Sequence[str]) -> list[Row]:
-    """Run one part in a process of its own; a part that fails ends the run.
+def measured(name: str, arguments: Sequence[str]) -> list[Row] | None:
+    """Run one part in a process of its own; None when it fails.
 
     This process stays small: what it held would count as the peak of those that the part starts.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"
         command = [sys.executable, __file__, name, *arguments, "--inside", str(path)]
-        status = subprocess.run(command, check=False).returncode
-        if status:
-            sys.exit(f"the part {name} failed ({status})")
+        if subprocess.run(command, check=False).returncode:
+            return None
         return rows_of(json.loads(path.read_text("utf-8")))
 
 
@@ -172,11 +86,14 @@ def main() -> None:
         return
     options = [word for word in arguments if word not in PARTS]
     out = asked.out or (None if asked.quick else HERE)
-    described = _machine()
-    for name in asked.part or [name for name in PARTS if name not in ELSEWHERE]:
+    described, failed = _machine(), []
+    for name in asked.part or [name for name, part in PARTS.items() if part.is_usual]:
         print(f"{name}: {PARTS[name].about}", flush=True)
         began = time.monotonic()
         rows = measured(name, options)
+        if rows is None:
+            failed.append(name)
+            continue
         facts = {
             "about": PARTS[name].about,
             "date": time.strftime("%Y-%m-%d"),
@@ -188,6 +105,8 @@ def main() -> None:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             keep(name, rows, facts, out)
+    if failed:
+        sys.exit(f"parts that failed: {', '.join(failed)}")
 
 
 def _told(options: Sequence[str]) -> list[str]:
