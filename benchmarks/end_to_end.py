@@ -10,6 +10,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,20 +33,32 @@ DECIDED = {
     "random weights": ("average-dist", "knn-uncertainty"),
 }
 SCREENS = {"bfloat16": "bf16", "int8": "int8"}
+# What a manifest says of a screen that is told here: how many examples both models read.
+SAID = ("sampled", "decided", "rounds")
 Chosen = dict[str, list[int]]
-Contestant = Callable[[], Chosen]
+# What was chosen, and what there is to say of it.
+Contestant = Callable[[], tuple[Chosen, str]]
 
 
 def polymux(
     folder: Path, source: pm.Pool, target: pm.Pool, strategies: Sequence[str], **options: Any
-) -> Chosen:
+) -> tuple[Chosen, str]:
     """Everything that `polymux select --store off` does but for writing files."""
-    told: dict[str, Any] = {"screen": "off"} if has_screen() else {}
     model = pm.Model(folder, task=TASK, backend=options.pop("backend", "torch"))
-    made = select_many(
-        model, source, target, budgets=[BUDGET], strategies=strategies, **(told | options)
-    )
-    return {name: made[name, BUDGET].rows for name in strategies}
+    if "alone" in options:
+        model = low(model, options.pop("alone"))
+    made = select_many(model, source, target, budgets=[BUDGET], strategies=strategies, **options)
+    told = made[strategies[0], BUDGET].manifest.get("screen")
+    note = ", ".join(f"{name} {told[name]}" for name in SAID if name in told) if told else ""
+    return {name: made[name, BUDGET].rows for name in strategies}, note
+
+
+def low(model: pm.Model, screen: str) -> pm.Model:
+    """The same model as a screen reads it, for a choice of its own."""
+    reader: Any = model
+    backend, dtype = import_module("polymux.prescribe.screen").SCREENS[screen]
+    read: pm.Model = reader.reading_as(backend, dtype)
+    return read
 
 
 def has_screen() -> bool:
@@ -67,7 +80,7 @@ def missing(*, screen: str | None = None, backend: str | None = None) -> str:
     return ""
 
 
-def encode(folder: Path, texts: Sequence[str], size: int) -> Chosen:
+def encode(folder: Path, texts: Sequence[str], size: int) -> tuple[Chosen, str]:
     """sentence-transformers, mean pooling, the same weights and texts; it sorts by length too."""
     from sentence_transformers import SentenceTransformer
 
@@ -77,7 +90,14 @@ def encode(folder: Path, texts: Sequence[str], size: int) -> Chosen:
         model = SentenceTransformer(str(folder), device="cpu")
         model.max_seq_length = literal.LENGTH
         model.encode(list(texts), batch_size=size, show_progress_bar=False)
-    return {}
+    return {}, ""
+
+
+def to_the_letter(
+    folder: Path, source: Sequence[pm.Example], target: Sequence[pm.Example]
+) -> tuple[Chosen, str]:
+    """The literal procedure, by all its strategies."""
+    return literal.choose(folder, source, target, BUDGET), ""
 
 
 class Clock:
@@ -86,14 +106,15 @@ class Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = {}
         self.chosen: dict[str, Chosen] = {}
+        self.notes: dict[str, str] = {}
 
     def run(self, name: str, contestant: Contestant, share: float = 1.0) -> None:
         """Time it once; where it read but a share of the pool, as if it had read all."""
         began = time.perf_counter()
-        chosen = contestant()
+        chosen, note = contestant()
         self.seconds.setdefault(name, []).append((time.perf_counter() - began) / share)
         if share == 1.0:
-            self.chosen[name] = chosen
+            self.chosen[name], self.notes[name] = chosen, note
 
     def times(self, slower: str, faster: str) -> tuple[float, ...]:
         """How many times as fast, round by round."""
@@ -119,7 +140,7 @@ def contestants(
         if why:
             unable[name] = why
         else:
-            able[name] = partial(run, ALL, screen=screen, screen_only=True)
+            able[name] = partial(run, ALL, alone=screen)
     texts = [" ".join(e.fields["tokens"]) for pool in (source, target) for e in pool]
     for size in (32, 64):
         name = f"sentence-transformers encode, batches of {size}"
@@ -176,13 +197,14 @@ def rows(*, quick: bool, work: Path, repeats: int, literal_share: float) -> Iter
     for repeat in range(repeats):
         share = literal_share if repeat else 1.0
         part = examples[: round(share * len(examples))]
-        clock.run(LITERAL, partial(literal.choose, folder, part, aims, BUDGET), share)
+        clock.run(LITERAL, partial(to_the_letter, folder, part, aims), share)
         for name, contestant in able.items():
             clock.run(name, contestant)
     note = "" if literal_share == 1 else f"the first whole, the others {literal_share:g} of it"
     yield Row(LITERAL, tuple(clock.seconds[LITERAL]), "s", note)
     for name in able:
-        yield Row(name, tuple(clock.seconds[name]), "s", _same(name, clock))
+        note = "; ".join(filter(None, [_same(name, clock), clock.notes[name]]))
+        yield Row(name, tuple(clock.seconds[name]), "s", note)
     yield from _ratios(clock)
     for name, why in (unable | fewer).items():
         yield Row(name, (), "s", why, _figure_of(name))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import polymux as pm
 from corpora import TASK, pools
-from end_to_end import SCREENS, missing
+from end_to_end import SAID, SCREENS, low, missing
 from figures import Row
 from networks import accuracy, fine_tuned
 from polymux.prescribe import select_many
@@ -33,16 +33,16 @@ def rows(*, quick: bool, work: Path) -> Iterator[Row]:
         folder = fine_tuned(shape, work)
         told = "English, dev"
         yield Row(f"{shape}: accuracy", (accuracy(folder),), "share", told)
-        whole = _chosen(folder, source, target, STRATEGIES, budgets, "off")
+        whole = _chosen(folder, source, target, STRATEGIES, budgets)
         for screen, short in SCREENS.items():
             if why := missing(screen=screen):
                 yield Row(f"{shape}: {short}", (), "share", why, "kept")
                 continue
-            alone = _chosen(folder, source, target, STRATEGIES, budgets, screen, screen_only=True)
+            alone = _chosen(folder, source, target, STRATEGIES, budgets, alone=screen)
             yield from _shares(f"{shape}: {short} screen alone", alone, whole)
             at_once = shape == "12x768"
             for names in [STRATEGIES] if at_once else [(name,) for name in STRATEGIES]:
-                decided = _chosen(folder, source, target, names, budgets, screen)
+                decided = _chosen(folder, source, target, names, budgets, screen=screen)
                 what = f"{shape}: {short} screen and decide"
                 yield from _shares(what, decided, whole, figure="kept")
 
@@ -53,12 +53,14 @@ def _chosen(
     target: pm.Pool,
     strategies: Sequence[str],
     budgets: Sequence[int],
-    screen: str,
+    *,
+    alone: str | None = None,
     **options: Any,
 ) -> Made:
-    told = options if screen == "off" else {"screen": screen, **options}
     model = pm.Model(folder, task=TASK, backend="torch")
-    return select_many(model, source, target, budgets=budgets, strategies=strategies, **told)
+    if alone is not None:
+        model = low(model, alone)
+    return select_many(model, source, target, budgets=budgets, strategies=strategies, **options)
 
 
 def _shares(what: str, made: Made, whole: Made, figure: str | None = None) -> Iterator[Row]:
@@ -72,12 +74,6 @@ def _shares(what: str, made: Made, whole: Made, figure: str | None = None) -> It
         }
         told = [f"{budget:,}: {100 * share:.4g} %" for budget, share in shares.items()]
         manifest = made[strategy, max(shares)].manifest
-        told += [f"{key} {value:.4g}" for key, value in _numbers(manifest.get("screen"))]
+        screen = manifest.get("screen") or {}
+        told += [f"{name} {screen[name]}" for name in SAID if name in screen]
         yield Row(f"{what}, {strategy}", (min(shares.values()),), "share", "; ".join(told), figure)
-
-
-def _numbers(told: Mapping[str, Any] | None) -> Iterator[tuple[str, float]]:
-    """What a manifest says of a screen in numbers."""
-    for key, value in (told or {}).items():
-        if isinstance(value, int | float):
-            yield key, value

@@ -21,7 +21,7 @@ SHAPES: dict[str, tuple[int, int, int, int]] = {
 }
 # Updates, batch and learning rate of a fine-tuning: minutes on two cores that know bfloat16.
 TRAINING: dict[str, tuple[int, int, float]] = {
-    "12x768": (600, 16, 1e-4),
+    "12x768": (300, 16, 2e-4),
     "6x256": (1500, 16, 5e-4),
     "2x64": (100, 16, 2e-3),
 }
