@@ -12,8 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import polymux as pm
 from corpora import TASK, drawn, everything, sentences
@@ -22,6 +25,9 @@ from figures import Row
 from flops import useful
 from networks import untrained
 from polymux.prescribe import select_many
+from polymux.records import SHARD_SIZE, Encodings
+from polymux.selection.distance import Target
+from polymux.selection.summaries import Nearest
 from polymux.tasks import Feature
 
 TOKENS = (4_096, 16_384, 65_536)
@@ -132,8 +138,11 @@ def _distances(device: str, pool: int) -> Iterator[Row]:
     import torch
 
     generator = torch.Generator(device).manual_seed(0)
-    source = torch.randn(pool, WIDTH, generator=generator, device=device)
-    target = torch.randn(TARGETS, WIDTH, generator=generator, device=device)
+    drawn = partial(torch.randn, generator=generator, device=device)
+    # Around 50 places away from the origin, as embeddings lie.
+    places = drawn(50, WIDTH) + 1
+    source, target = drawn(pool, WIDTH), drawn(TARGETS, WIDTH) + places[0]
+    source += places[torch.randint(50, (pool,), generator=generator, device=device)]
 
     def products() -> None:
         for start in range(0, pool, BLOCK):
@@ -154,6 +163,33 @@ def _distances(device: str, pool: int) -> Iterator[Row]:
         spent, memory = _timed(work, 3)
         yield Row(f"{pool:,} x {TARGETS:,} x {WIDTH}: {name}", tuple(spent), "s",
                   f"{memory:.0f} MiB on the device, the pool among them")  # fmt: skip
+    yield _polymux_nearest(device, source, target)
+
+
+def _polymux_nearest(device: str, source: Any, target: Any) -> Row:
+    """The same by polymux: shards on the processor, screened on the device, decided directly."""
+    product = import_module("polymux.encoders.distances").InTorch(device)
+    of: Any = Target.of
+    seen = Nearest(NEAREST, of(target.cpu().numpy(), "l2", product), "u")
+    spent, pool = 0.0, len(source)
+    for start in range(0, pool, SHARD_SIZE):
+        vectors = source[start : start + SHARD_SIZE].cpu().numpy()
+        count = len(vectors)
+        rng = np.random.default_rng(start)
+        shard = Encodings(
+            rows=np.arange(start, start + count),
+            hashes=rng.integers(0, 2**64, (count, 2), dtype=np.uint64),
+            embeddings=vectors,
+            uncertainty={"u": rng.normal(size=count)},
+            lengths=np.ones(count, dtype=np.int64),
+            lost=np.zeros(count, dtype=np.int64),
+            predictions=["null"] * count,
+        )
+        began = time.perf_counter()
+        seen.see(shard)
+        spent += time.perf_counter() - began
+    what = f"{pool:,} x {TARGETS:,} x {WIDTH}: polymux's {NEAREST} nearest, shard by shard"
+    return Row(what, (spent,), "s", "from the processor's memory and back")
 
 
 def _compiled(

@@ -83,6 +83,29 @@ def _alone(name: str) -> Callable[[Given], Iterable[Row]]:
     return call
 
 
+def _choosing(given: Given) -> Iterator[Row]:
+    """Steps by size; the figures are about 100,000 examples."""
+    sizes = (10_000, 100_000, 1_000_000) if given.million else (10_000, 100_000)
+    found = list(_module("choosing").rows(quick=given.quick, sizes=sizes, repeat=given.repeats))
+    asked = 5_000 if given.quick else 100_000
+    seconds = {(row["size"], row["what"]): row["seconds"] for row in found}
+    for row in found:
+        yield Row(f"{row['size']:,}: {row['what']}", (row["seconds"],), "s", row["note"])
+    for (size, what), spent in seconds.items():
+        if what.startswith("polymux, ") and not what.endswith("nearest"):
+            over = spent / seconds[size, "bare product"]
+            figure = "choosing-gemm" if size == asked else None
+            yield Row(f"{size:,}: {what}, over the bare product", (over,), "x", figure=figure)
+        if size == asked and what.endswith("nearest") and not what.startswith("polymux"):
+            ours = f"polymux, {what.rpartition(', ')[2]}"
+            yield Row(
+                f"{size:,}: {ours} against {what}",
+                (spent / seconds[size, ours],),
+                "x",
+                figure="knn-sklearn" if what.startswith("scikit-learn") else "knn-faiss",
+            )
+
+
 def _tuned(given: Given) -> str:
     return str(_module("networks").fine_tuned("2x64" if given.quick else "6x256", given.work))
 
@@ -92,7 +115,7 @@ def _store(given: Given) -> Iterator[Row]:
     sizes = {"count": 600, "layers": 2, "width": 64} if given.quick else {}
     found = {row.what: row for row in _module("store").measured(_module("corpora").data(), **sizes)}
     for row in found.values():
-        yield Row(row.what, (row.seconds,), "s")
+        yield Row(row.what, (row.seconds,), "s", f"{row.cpu:.2f} s of processor time")
         if row.inside is not None:
             yield Row(f"{row.what}: inside select_many", (row.inside,), "s")
     first, second = found["first"], found["second"]
@@ -133,7 +156,9 @@ PARTS: dict[str, Part] = {
         _flops,
     ),
     "choosing": Part(
-        "The choosing step against scikit-learn, faiss and small-text.", _alone("choosing")
+        "The choosing step against scikit-learn, faiss and small-text, 1,000 targets, 768 "
+        "dimensions; medians.",
+        _choosing,
     ),
     "memory": Part(
         "Peak memory of `polymux select` by the size of the pool: 2 layers x 64, 500 targets.",
