@@ -73,16 +73,6 @@ def _with_models(name: str) -> Callable[[Given], Iterable[Row]]:
     return call
 
 
-def _alone(name: str) -> Callable[[Given], Iterable[Row]]:
-    """A part that needs nothing of others."""
-
-    def call(given: Given) -> Iterable[Row]:
-        rows: Iterable[Row] = _module(name).rows(quick=given.quick)
-        return rows
-
-    return call
-
-
 def _choosing(given: Given) -> Iterator[Row]:
     """Steps by size; the figures are about 100,000 examples."""
     sizes = (10_000, 100_000, 1_000_000) if given.million else (10_000, 100_000)
@@ -122,6 +112,18 @@ def _store(given: Given) -> Iterator[Row]:
     yield Row("second over first, whole commands", (second.seconds / first.seconds,), "share")
     yield Row("second over first", (second.inside / first.inside,), "share",
               "inside select_many: without imports", "second")  # fmt: skip
+
+
+def _ray_workers(given: Given) -> Iterator[Row]:
+    """This process against Ray's workers, which share its cores."""
+    sizes = {"sentences": 300, "runs": 1} if given.quick else {"runs": given.repeats}
+    found = _module("ray_workers").measure(**sizes)
+    alone = found[0][-1]
+    for engine, workers, start, spent in found:
+        name = f"{engine}, {workers} worker{'s' if workers > 1 else ''}"
+        yield Row(name, (spent,), "s", f"{start:.1f} s to start")
+        if engine != "local":
+            yield Row(f"{name}: against this process", (alone / spent,), "x")
 
 
 def _dry_run(given: Given) -> Iterator[Row]:
@@ -168,7 +170,9 @@ PARTS: dict[str, Part] = {
     "killed": Part(
         "What `kill -9` in the middle of encoding costs the next run.", _with_models("killed")
     ),
-    "ray_workers": Part("The Ray engine by number of workers.", _alone("ray_workers")),
+    "ray_workers": Part(
+        "The Ray engine by number of workers, which share this machine's cores.", _ray_workers
+    ),
     "dry_run": Part("What `--dry-run` said, beside what then was true.", _dry_run),
     "prefilter": Part("The share of the full choice that `--prefilter` keeps.", _prefilter),
     "startup": Part("What a command costs besides encoding.", _with_models("startup")),
