@@ -24,8 +24,10 @@ check: .venv/installed-dev
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: .venv/installed
-	$(BIN)/python benchmarks/memory.py
+# POLYMUX_DATA names the corpora; BENCH holds parts and options, such as BENCH='memory --quick'.
+BENCH ?= --million
+bench: .venv/installed-bench
+	$(BIN)/python benchmarks/run.py $(BENCH)
 
 install: .venv/installed-dev
 
@@ -40,6 +42,10 @@ install: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(PIP) --editable '.[dev,docs]'
+	@touch $@
+
+.venv/installed-bench: .venv/installed
+	$(PIP) --editable '.[bench,openvino,ray]'
 	@touch $@
 
 clean:

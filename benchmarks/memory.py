@@ -1,36 +1,28 @@
-"""Peak memory of `polymux select` at 10,000 and at 100,000 source examples, same model and target.
+"""Peak memory of `polymux select` by the size of the source pool, same model and target.
 
-The promise is that memory does not grow with the pool: the larger run may need at most 1.3 times as
-much. Each run is a process of its own; a row goes to RESULTS.md beside this file.
+The promise is that memory does not grow with the pool. Each run is a process of its own, which
+really encodes; texts are made up of 2,000 words.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
+from figures import Row
+
 SIZES = (10_000, 100_000)
+MILLION = 1_000_000
 TARGET = 500
 BUDGET = 500
-ALLOWED = 1.3
 WORDS = [f"w{number}" for number in range(2_000)]
-RESULTS = Path(__file__).parent / "RESULTS.md"
-HEADER = """# Results of the benchmarks
-
-Peak resident memory of `polymux select`, knn-uncertainty, 2 layers x 64, 500 targets; `make bench`.
-
-| date | polymux | source | MiB | seconds | ratio | machine |
-|---|---|---|---|---|---|---|
-"""
 
 
 def make_model(folder: Path) -> None:
@@ -83,7 +75,8 @@ def measure(model: Path, source: Path, target: Path, work: Path) -> tuple[float,
             *("select", str(model), "--task", "text-classification", "--offline", "--quiet"),
             *("--source", str(source), "--target", str(target), "--budget", str(BUDGET)),
             *("--out", str(work / f"out-{source.stem}"), "--store", str(work / "store")),
-        ]
+        ],
+        stdout=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -93,50 +86,33 @@ def measure(model: Path, source: Path, target: Path, work: Path) -> tuple[float,
     return usage.ru_maxrss / unit, time.monotonic() - started
 
 
-def machine() -> str:
-    """What the numbers were measured on."""
-    model = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        names = [line for line in information.read_text().splitlines() if "model name" in line]
-        model = names[0].partition(":")[2].strip() if names else model
-    return (
-        f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"torch {version('torch')}"
-    )
-
-
-def main() -> None:
-    """Measure both sizes, print and record them; exit 1 when memory grows with the pool."""
+def rows(*, quick: bool, million: bool) -> Iterator[Row]:
+    """Memory and seconds at each size, and how much the larger pools need over the smallest."""
+    sizes = (500, 5_000) if quick else (*SIZES, MILLION) if million else SIZES
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         model, target = work / "model", work / "target.jsonl"
         # In another process: what this one held would count as the peak of those it starts.
         subprocess.run([sys.executable, __file__, str(model)], check=True)
         target.write_text("".join(texts(TARGET, seed=1)))
-        rows = []
-        for size in SIZES:
+        peaks: dict[int, float] = {}
+        for size in sizes:
             source = work / f"{size}.jsonl"
             with source.open("w") as out:
                 out.writelines(texts(size, seed=2))
-            rows.append((size, *measure(model, source, target, work)))
-            print(f"{size:>9,} examples: {rows[-1][1]:7.0f} MiB peak, {rows[-1][2]:6.1f} s")
-    ratio = rows[-1][1] / rows[0][1]
-    print(f"ratio {ratio:.2f} (at most {ALLOWED})")
-    if not RESULTS.exists():
-        RESULTS.write_text(HEADER)
-    facts = f"{time.strftime('%Y-%m-%d')} | {version('polymux')}"
-    with RESULTS.open("a") as out:
-        for size, peak, seconds in rows:
-            against = f"{peak / rows[0][1]:.2f}"
-            out.write(
-                f"| {facts} | {size:,} | {peak:.0f} | {seconds:.1f} | {against} | {machine()} |\n"
-            )
-    sys.exit(ratio > ALLOWED)
+            peaks[size], seconds = measure(model, source, target, work)
+            yield Row(f"peak memory, {size:,} examples", (peaks[size],), "MiB")
+            yield Row(f"seconds, {size:,} examples", (seconds,), "s")
+    for size in sizes[1:]:
+        yield Row(
+            f"peak memory, {size:,} examples over {sizes[0]:,}",
+            (peaks[size] / peaks[sizes[0]],),
+            "x",
+            figure="memory" if size == MILLION else None,
+        )
+    if MILLION not in sizes:
+        yield Row("peak memory, a million", (), "x", "--million measures it", "memory")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        make_model(Path(sys.argv[1]))
-    else:
-        main()
+    make_model(Path(sys.argv[1]))

@@ -16,9 +16,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from memory import machine
-
 import polymux as pm
+from machine import machine
 from polymux.engines import opened
 from polymux.records import Example, Pool, PoolFile
 
