@@ -7,7 +7,7 @@ its weights included, `repeats` times in turn, so that a machine that slows down
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,11 +26,8 @@ BUDGET = 100
 ALL = tuple(literal.CHOOSE)
 LITERAL = "the literal procedure"
 TUNED = "polymux, torch fp32, fine-tuned"
-# Of a fine-tuned model uncertainty is told as it comes; margins of random weights are all alike.
-DECIDED = {
-    "fine-tuned": ("average-dist", "knn-uncertainty", "uncertainty"),
-    "random weights": ("average-dist", "knn-uncertainty"),
-}
+# Of a fine-tuned model: margins of random weights are all alike. Uncertainty is told as it comes.
+DECIDED = ("average-dist", "knn-uncertainty", "uncertainty")
 SCREENS = {"bfloat16": "bf16", "int8": "int8"}
 # What a manifest says of a screen that is told here: how many examples both models read.
 SAID = ("sampled", "decided", "rounds")
@@ -143,19 +140,18 @@ def contestants(
 
 
 def deciders(
-    folders: Mapping[str, Path], source: pm.Pool, target: pm.Pool
+    folder: Path, source: pm.Pool, target: pm.Pool
 ) -> tuple[dict[str, Contestant], dict[str, str]]:
-    """Screen and decide, a strategy at a time."""
+    """Screen and decide by the fine-tuned model, a strategy at a time."""
     able: dict[str, Contestant] = {}
     unable: dict[str, str] = {}
-    for kind, folder in folders.items():
-        for screen, short in SCREENS.items():
-            for strategy in DECIDED[kind]:
-                name = f"polymux, {short} screen and decide, {strategy}, {kind}"
-                if why := missing(screen=screen):
-                    unable[name] = why
-                else:
-                    able[name] = partial(polymux, folder, source, target, [strategy], screen=screen)
+    for screen, short in SCREENS.items():
+        for strategy in DECIDED:
+            name = f"polymux, {short} screen and decide, {strategy}, fine-tuned"
+            if why := missing(screen=screen):
+                unable[name] = why
+            else:
+                able[name] = partial(polymux, folder, source, target, [strategy], screen=screen)
     return able, unable
 
 
@@ -178,8 +174,7 @@ def rows(*, quick: bool, work: Path, repeats: int, literal_share: float) -> Iter
         f"accuracy of the fine-tuned model, {shape}", (accuracy(tuned),), "share", "English, dev"
     )
     able, unable = contestants(folder, source, target)
-    kinds = {"fine-tuned": tuned, "random weights": folder}
-    more, fewer = deciders(kinds, source, target)
+    more, fewer = deciders(tuned, source, target)
     able |= more
     able[TUNED] = partial(polymux, tuned, source, target, ALL)
     warm_up(folder, work)

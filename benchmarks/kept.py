@@ -22,29 +22,24 @@ Made = dict[tuple[str, int], pm.Prescription]
 
 
 def rows(*, quick: bool, work: Path) -> Iterator[Row]:
-    """Shares by model, screen and strategy.
-
-    The small model decides a strategy at a time; the large one, where that would take an hour, all
-    at once: what one strategy reads again then serves the others too.
-    """
+    """Shares by screen and strategy, each decided by itself."""
     budgets = (10, 100) if quick else (100, 1000)
     source, target = pools(work, 400 if quick else 6000)
-    for shape in ["2x64"] if quick else ["6x256", "12x768"]:
-        folder = fine_tuned(shape, work)
-        told = "English, dev"
-        yield Row(f"{shape}: accuracy", (accuracy(folder),), "share", told)
-        whole = _chosen(folder, source, target, STRATEGIES, budgets)
-        for screen, short in SCREENS.items():
-            if why := missing(screen=screen):
-                yield Row(f"{shape}: {short}", (), "share", why, "kept")
-                continue
-            alone = _chosen(folder, source, target, STRATEGIES, budgets, alone=screen)
-            yield from _shares(f"{shape}: {short} screen alone", alone, whole)
-            at_once = shape == "12x768"
-            for names in [STRATEGIES] if at_once else [(name,) for name in STRATEGIES]:
-                decided = _chosen(folder, source, target, names, budgets, screen=screen)
-                what = f"{shape}: {short} screen and decide"
-                yield from _shares(what, decided, whole, figure="kept")
+    shape = "2x64" if quick else "6x256"
+    folder = fine_tuned(shape, work)
+    told = "English, dev"
+    yield Row(f"{shape}: accuracy", (accuracy(folder),), "share", told)
+    whole = _chosen(folder, source, target, STRATEGIES, budgets)
+    for screen, short in SCREENS.items():
+        if why := missing(screen=screen):
+            yield Row(f"{shape}: {short}", (), "share", why, "kept")
+            continue
+        alone = _chosen(folder, source, target, STRATEGIES, budgets, alone=screen)
+        yield from _shares(f"{shape}: {short} screen alone", alone, whole)
+        for name in STRATEGIES:
+            decided = _chosen(folder, source, target, [name], budgets, screen=screen)
+            what = f"{shape}: {short} screen and decide"
+            yield from _shares(what, decided, whole, figure="kept")
 
 
 def _chosen(
