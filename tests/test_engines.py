@@ -22,7 +22,8 @@ from tests.prescribe.worlds import pool, write_conllu
 from tests.readers_of_shards import Another, Choosy, Deadly, Slow, shards
 
 import polymux as pm
-import polymux.engines
+import polymux.engines.cluster as on_cluster
+import polymux.engines.local as on_this
 import polymux.records
 from polymux.cli import main
 from polymux.engines import ENGINES, Engine, opened
@@ -77,11 +78,23 @@ def crew(cluster: str) -> Iterator[Callable[[int], Any]]:
         yield of
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Engine]:
+    """Two processes of this machine, opened once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        with opened("local", None, 2) as hands:
+            yield hands
+
+
+@pytest.fixture(params=[*ENGINES, "processes"])
 def engine(request: pytest.FixtureRequest, crew: Callable[[int], Any]) -> Iterator[Engine]:
-    """Every engine of the table."""
+    """Every engine of the table, the local one also as several processes."""
     if request.param == "ray":
         yield crew(2)
+        return
+    if request.param == "processes":
+        yield request.getfixturevalue("processes")
         return
     with opened(request.param) as hands:
         yield hands
@@ -149,6 +162,52 @@ def test_any_number_of_workers_gives_the_same_choice_and_every_bit(
 
 
 @pytest.mark.usefixtures("small_shards", "one_thread")
+def test_processes_of_this_machine_give_the_same_choice_and_every_bit(
+    model: pm.Model, processes: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENGINES, "two", lambda address, workers: nullcontext(processes))
+    assert told(choices(model, "two")) == told(choices(model))
+    for (_, one), (_, other) in zip(
+        pm.encode(source(), model), pm.encode(source(), model, engine=processes), strict=True
+    ):
+        assert one.embeddings.tobytes() == other.embeddings.tobytes()
+        assert one.predictions == other.predictions
+
+
+@pytest.mark.usefixtures("small_shards", "one_thread")
+def test_a_killed_process_is_an_error_that_keeps_what_was_encoded(
+    model: pm.Model, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    with opened("local", None, 2) as hands:
+        run = pm.encode(source(), model, store, engine=hands)
+        next(run)
+        for process in list(hands.pool._processes):
+            os.kill(process, signal.SIGKILL)
+        with pytest.raises(WorkError, match="a process that was encoding is gone") as failed:
+            list(run)
+    assert "the next run goes on" in failed.value.hint
+    assert len(list(tmp_path.rglob("*.parquet"))) >= 1
+    again = pm.select(model, source(), pool({"ur": 20}, name="target"), budget=15, store=tmp_path)
+    assert again.picks == choices(model)["knn-uncertainty"].picks
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [("", []), ("0", ["0"]), ("1,3", ["1", "3"]), (None, ["0", "1"])]
+)
+def test_processes_share_the_devices_that_are_visible(
+    said: str | None, expected: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(on_this, "DEVICES", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if said is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
+    assert on_this._devices() == expected
+
+
+@pytest.mark.usefixtures("small_shards", "one_thread")
 def test_a_worker_killed_in_the_middle_costs_its_shards_only(
     model: pm.Model, crew: Callable[[int], Any], tmp_path: Path
 ) -> None:
@@ -185,7 +244,7 @@ def test_a_shard_in_the_hands_of_a_killed_worker_is_given_out_again(
 def test_a_shard_that_kills_every_worker_is_an_error_with_a_hint(
     crew: Callable[[int], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polymux.engines, "RETRIES", 1)
+    monkeypatch.setattr(on_cluster, "RETRIES", 1)
     with opened("ray", None, 1) as hands:
         finish = hands.begin(Deadly(tmp_path), shards(1)[0].examples)
         with pytest.raises(WorkError, match="workers failed") as failed:
@@ -284,7 +343,7 @@ def test_nothing_is_started_where_the_store_holds_everything(
 ) -> None:
     store = Store(tmp_path)
     list(pm.encode(source(), model, store))
-    monkeypatch.setattr(polymux.engines, "_connect", lambda address: pytest.fail("connected"))
+    monkeypatch.setattr(on_cluster, "_connect", lambda address: pytest.fail("connected"))
     with opened("ray") as hands:
         assert len(list(pm.encode(source(), model, store, engine=hands))) == 1
 
@@ -302,7 +361,7 @@ def test_without_ray_the_hint_says_how_to_get_it(
     ("options", "message"),
     [
         ({"engine": "dask"}, "no engine 'dask'"),
-        ({"workers": 2}, "--workers is for the engine ray"),
+        ({"workers": 0}, "--workers is 0"),
         ({"ray_address": "h:1"}, "--ray-address is for the engine ray"),
         ({"engine": "ray", "workers": 0}, "--workers is 0"),
     ],
@@ -335,7 +394,7 @@ def test_an_address_where_no_cluster_answers_is_refused_at_once(
     ("there", "count", "share"), [(2, 1, 2.0), (7, 2, 3.0), (2, 3, 0.6666), (4, 4, 1.0)]
 )
 def test_shares_of_a_cluster_fit_into_it(there: int, count: int, share: float) -> None:
-    assert polymux.engines._share(there, count) == share
+    assert on_cluster._share(there, count) == share
     assert share * count <= there
 
 

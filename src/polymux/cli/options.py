@@ -141,7 +141,7 @@ ScreenOnly = Annotated[
 Engine = Annotated[
     Literal["local", "ray"],
     typer.Option(
-        "--engine", help="Who encodes: this process, or Ray's workers.", rich_help_panel=RUNNING
+        "--engine", help="Who encodes: this machine, or Ray's workers.", rich_help_panel=RUNNING
     ),
 ]
 RayAddress = Annotated[
@@ -158,7 +158,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="Ray workers (one a GPU; without GPUs one for four cores).",
+        help="How many processes read (local: 1; ray: one a GPU, or for four cores).",
         rich_help_panel=RUNNING,
     ),
 ]

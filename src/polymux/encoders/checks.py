@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from polymux.encoders.facts import Facts, bare
+from polymux.encoders.kept import of_kind
 from polymux.errors import ModelError, UsageError
 from polymux.tasks import task_named
 from polymux.tasks.feature import frame_of
@@ -106,10 +107,12 @@ def head_shapes(config: Any, task: str) -> dict[str, tuple[int, ...]]:
     Raises:
         ValueError: transformers has no head of that kind for this model.
     """
-    model = bare(config, task_named(task).AUTO)
-    base = f"{model.base_model_prefix}."
-    return {
-        name: tuple(weight.shape)
-        for name, weight in model.named_parameters()
-        if not name.startswith(base)
-    }
+    auto = task_named(task).AUTO
+
+    def make() -> list[tuple[str, list[int]]]:
+        model = bare(config, auto)
+        base = f"{model.base_model_prefix}."
+        named = model.named_parameters()
+        return [(name, list(w.shape)) for name, w in named if not name.startswith(base)]
+
+    return {name: tuple(shape) for name, shape in of_kind(config, f"head {auto}", make)}

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from polymux.encoders.kept import of_kind
 from polymux.errors import ModelError
 
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tekken.json", "*.model")
@@ -233,7 +234,8 @@ def _reads(config: Any, tokenizer: Any) -> int:
     text_config = config.get_text_config()
     positions = getattr(text_config, "max_position_embeddings", None)
     if positions:
-        limit = min(limit, int(positions) - _position_offset(config))
+        offset = of_kind(config, "positions", lambda: _position_offset(config))
+        limit = min(limit, int(positions) - int(offset))
     return limit
 
 

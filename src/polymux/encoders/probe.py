@@ -5,22 +5,20 @@ The answer is kept in the user's cache, by machine, versions and the shape of th
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, NamedTuple
-from uuid import uuid4
 
 import numpy as np
 
 from polymux.encoders.backends import BACKENDS, Calibration
 from polymux.encoders.facts import Facts, bare
+from polymux.encoders.kept import keep, of_kind, place_of, recall
 from polymux.errors import ModelError
 from polymux.tasks import Feature, task_named
 
@@ -68,14 +66,14 @@ def fastest(
     if len(tried) == 1 or _weights(facts) < _WORTH_A_TRIAL:
         return Fastest(*(wanted or exact)[0], {})
     kept = _place(facts, task, where, tried)
-    table = _read(kept, tried)
+    table = _table(recall(kept), tried)
     if table is None:
         safety = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
         table = {}
         for candidate in tried:
             with suppress(ModelError):  # OpenVINO cannot convert it: another will do
                 table[candidate] = _speed(facts, task, where, candidate, safety)
-        _write(kept, table)
+        keep(kept, [[*candidate, speed] for candidate, speed in table.items()])
     able = [candidate for candidate in wanted if candidate in table] or exact[:1]
     best = max(able, key=lambda candidate: table.get(candidate, 0.0))
     return Fastest(*best, table)
@@ -148,15 +146,19 @@ def _parts(facts: Facts) -> Iterator[list[Feature]]:
 
 
 def _weights(facts: Facts) -> int:
-    model = bare(facts.config)
-    inputs = {id(weight) for weight in model.get_input_embeddings().parameters()}
-    return sum(w.numel() for w in model.parameters() if id(w) not in inputs)
+    """Weights beside the input embeddings."""
+
+    def make() -> int:
+        model = bare(facts.config)
+        inputs = {id(weight) for weight in model.get_input_embeddings().parameters()}
+        return sum(w.numel() for w in model.parameters() if id(w) not in inputs)
+
+    return int(of_kind(facts.config, "weights", make))
 
 
 def _place(facts: Facts, task: str, where: str, tried: Sequence[Candidate]) -> Path:
     """Where the table of this machine, these versions and a model of this shape is kept."""
     import torch
-    from platformdirs import user_cache_path
 
     shape = facts.config.to_dict()
     for name in ("_name_or_path", "transformers_version", "id2label", "label2id"):
@@ -170,28 +172,16 @@ def _place(facts: Facts, task: str, where: str, tried: Sequence[Candidate]) -> P
         "task": task,
         "shape": shape,
     }
-    text = json.dumps(everything, sort_keys=True, default=str)
-    name = blake2b(text.encode(), digest_size=16).hexdigest()
-    return user_cache_path("polymux") / "fastest" / f"{name}.json"
+    return place_of("fastest", everything)
 
 
-def _read(path: Path, tried: Sequence[Candidate]) -> dict[Candidate, float] | None:
-    """The table that is kept; None if there is none, or it is not one of these candidates."""
+def _table(told: Any, tried: Sequence[Candidate]) -> dict[Candidate, float] | None:
+    """The table that was kept; None if it is not one of these candidates."""
     try:
-        told = json.loads(path.read_text("utf-8"))
         table = {(backend, dtype): float(speed) for backend, dtype, speed in told}
-    except (OSError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return None
     return table if tried[0] in table and set(table) <= set(tried) else None
-
-
-def _write(path: Path, table: dict[Candidate, float]) -> None:
-    rows = [[backend, dtype, speed] for (backend, dtype), speed in table.items()]
-    draft = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
-    with suppress(OSError):  # a cache that cannot be written costs the next run a trial
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(rows), "utf-8")
-        draft.replace(path)
 
 
 def _flags() -> set[str]:

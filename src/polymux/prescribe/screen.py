@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import binom
 
 from polymux.encoders import Model, encode
 from polymux.encoders.backends import first_with
@@ -330,6 +329,8 @@ def _rows_of(seen: Encodings, rows: Int[np.ndarray, "m"]) -> Encodings:
 
 def upper_quantile(errors: Float[np.ndarray, "n"]) -> float:
     """What `QUANTILE` of such errors do not exceed, with `CONFIDENCE`; of few, the largest."""
+    from scipy.stats import binom  # a second to import, and few runs screen
+
     ranks = np.arange(1, len(errors) + 1)
     enough = binom.cdf(ranks - 1, len(errors), QUANTILE) >= CONFIDENCE
     rank = int(enough.argmax()) if enough.any() else len(errors) - 1

@@ -1,8 +1,4 @@
-"""ENGINES: who works on the shards of a pool, this process or Ray's workers.
-
-An engine decides where a shard is worked on, never what comes of it: shards are begun and looked at
-in the order of the pool, and each is worked on as a whole.
-"""
+"""The engine ray: workers of a cluster, or of this machine, each with the model."""
 
 from __future__ import annotations
 
@@ -14,14 +10,15 @@ import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from polymux.errors import ModelError, PolymuxError, UsageError, WorkError
+from polymux.engines.protocol import Engine, Finish, Reader, Tick
+from polymux.engines.worker import Worker
+from polymux.errors import PolymuxError, UsageError, WorkError
 from polymux.records import Encodings, Example
 
 # How often a shard is given out again because its worker was lost.
@@ -33,70 +30,6 @@ CORES = 4
 GRACE, PATIENCE = 60.0, 600.0
 # Seconds in which a cluster takes a connection; Ray alone would try for minutes.
 ANSWER = 10.0
-
-Tick = Callable[[float], None]
-Finish = Callable[[Tick], Encodings]
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """What works on shards: a model. Pickled, it travels to workers."""
-
-    device: str
-    notes: list[str]
-
-    @property
-    def fingerprint(self) -> str:
-        """A name for everything that decides its numbers."""
-
-    def prepare(self, examples: Sequence[Example]) -> list[Any]:
-        """The rows that it reads of these examples."""
-
-    def encode_features(
-        self,
-        examples: Sequence[Example],
-        features: list[Any],
-        tick: Callable[[int], None] | None = None,
-    ) -> Encodings:
-        """What it says of them; `tick` hears how many rows are done."""
-
-
-@runtime_checkable
-class Engine(Protocol):
-    """An engine that is open."""
-
-    @property
-    def ahead(self) -> int:
-        """How many shards may be begun while one is waited for."""
-
-    def begin(self, reader: Reader, examples: tuple[Example, ...]) -> Finish:
-        """Begin a shard; what is returned waits for it, telling the share of it that is done."""
-
-
-def opened(
-    name: str = "local", address: str | None = None, workers: int | None = None
-) -> AbstractContextManager[Engine]:
-    """An engine; what it started ends with it.
-
-    `address` is the HOST:PORT of a Ray cluster (without one Ray runs on this machine), `workers`
-    how many models read at once.
-
-    Raises:
-        UsageError: there is no such engine, it is not installed, or an option is not its own.
-    """
-    if name not in ENGINES:
-        raise UsageError(f"there is no engine {name!r}", f"choose one of: {', '.join(ENGINES)}")
-    return ENGINES[name](address, workers)
-
-
-@contextmanager
-def here(address: str | None = None, workers: int | None = None) -> Iterator[Engine]:
-    """This process: the next shard is cut into rows in a thread while the model reads this one."""
-    for option, value in (("--ray-address", address), ("--workers", workers)):
-        if value is not None:
-            raise UsageError(f"{option} is for the engine ray", "add --engine ray, or drop it")
-    with ThreadPoolExecutor(1) as thread:
-        yield _Here(thread)
 
 
 @contextmanager
@@ -114,65 +47,6 @@ def on_ray(address: str | None = None, workers: int | None = None) -> Iterator[E
         yield crew
     finally:
         crew.leave()
-
-
-ENGINES: dict[str, Callable[[str | None, int | None], AbstractContextManager[Engine]]] = {
-    "local": here,
-    "ray": on_ray,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Here:
-    """The local engine, with the thread that prepares."""
-
-    thread: ThreadPoolExecutor
-    ahead: int = 1
-
-    def begin(self, reader: Reader, examples: tuple[Example, ...]) -> Finish:
-        prepared = self.thread.submit(reader.prepare, examples)
-
-        def finish(tick: Tick) -> Encodings:
-            features = prepared.result()
-            return reader.encode_features(
-                examples, features, lambda done: tick(done / len(features))
-            )
-
-        return finish
-
-
-class Worker:
-    """What runs in a worker: it makes each model once, from how it was pickled."""
-
-    def __init__(self, threads: int | None) -> None:
-        if threads is not None:
-            # Torch is not imported yet, and reads it when it is.
-            os.environ["OMP_NUM_THREADS"] = str(threads)
-        self._readers: dict[str, Reader] = {}
-
-    def process(self) -> int:
-        """The number of its process."""
-        return os.getpid()
-
-    def encode(
-        self, fingerprint: str, pickled: bytes, examples: tuple[Example, ...]
-    ) -> tuple[Encodings, list[str]]:
-        """What the model says of a shard, and what a person should know of how it read.
-
-        Raises:
-            ModelError: the model of that name is another one here.
-        """
-        if fingerprint not in self._readers:
-            reader: Reader = pickle.loads(pickled)  # noqa: S301  (the driver made it)
-            if reader.fingerprint != fingerprint:
-                raise ModelError(
-                    f"the model on the worker {socket.gethostname()} is another one than here",
-                    "every node needs the same model under the same path, the same versions of "
-                    "polymux and torch, and measures of your own as an installed entry point",
-                )
-            self._readers[fingerprint] = reader
-        reader = self._readers[fingerprint]
-        return reader.encode_features(examples, reader.prepare(examples)), reader.notes
 
 
 @dataclass(slots=True)
