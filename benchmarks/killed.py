@@ -62,9 +62,7 @@ def _finished(process: subprocess.Popen[bytes]) -> None:
         sys.exit(f"polymux select failed ({process.returncode})")
 
 
-def _killed_after(
-    process: subprocess.Popen[bytes], store: Path, count: int
-) -> dict[str, tuple[int, int]]:
+def _killed_after(process: subprocess.Popen[bytes], store: Path, count: int) -> dict[str, int]:
     """Kill as soon as so many shards are stored; those that are."""
     while len(_shards(store)) < count:
         if process.poll() is not None:
@@ -75,10 +73,9 @@ def _killed_after(
     return _shards(store)
 
 
-def _shards(store: Path) -> dict[str, tuple[int, int]]:
-    """The stored shards by name, and what changes when one is written again."""
-    found = {}
-    for path in store.rglob("*.parquet"):
-        told = path.stat()
-        found[path.name] = told.st_ino, told.st_mtime_ns
-    return found
+def _shards(store: Path) -> dict[str, int]:
+    """The stored shards by name, and their inodes: one that is written again is another file.
+
+    The time of change will not do: reading a shard renews it.
+    """
+    return {path.name: path.stat().st_ino for path in store.rglob("*.parquet")}

@@ -205,6 +205,7 @@ def select(
         "prefilter": prefilter,
         "prefilter_sample": prefilter_sample,
         "screen": screen,
+        "store_dtype": store_dtype,
     }
     if dry_run:
         stop_at_estimate(
@@ -212,7 +213,7 @@ def select(
             source_pool,
             target_pool,
             out,
-            {**job, "workers": workers or 1, "seed": seed},
+            {**job, "workers": _at_once(workers, device), "seed": seed},
             store_folder(store),
             json=json,
         )
@@ -242,7 +243,6 @@ def select(
             ray_address=ray_address,
             workers=workers,
             store=store_folder(store),
-            store_dtype=store_dtype,
             spool=out.absolute().parent,
             progress=show,
         )
@@ -257,6 +257,11 @@ def _pool(
     from polymux.readers import read
 
     return read(*paths, fields={**shared, **pairs(own, f"--{name}-field")}, name=name, **reading)
+
+
+def _at_once(workers: int | None, device: str) -> int:
+    """Processes that make encoding as many times as fast: cores are shared, GPUs are fed."""
+    return workers or 1 if device == "cuda" else 1
 
 
 def _numbers(budget: str) -> list[int]:

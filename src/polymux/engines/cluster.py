@@ -17,15 +17,12 @@ from importlib.util import find_spec
 from typing import Any
 
 from polymux.engines.protocol import Engine, Finish, Reader, Tick
-from polymux.engines.worker import Worker
+from polymux.engines.worker import CORES, Worker, threads_of
 from polymux.errors import PolymuxError, UsageError, WorkError
 from polymux.records import Encodings, Example
 
 # How often a shard is given out again because its worker was lost.
 RETRIES = 5
-# Processor cores of a worker at most: more help one model little, and with fewer a node holds more
-# copies of it.
-CORES = 4
 # Seconds to wait for all workers to start, and for one: a cluster may have to grow first.
 GRACE, PATIENCE = 60.0, 600.0
 # Seconds in which a cluster takes a connection; Ray alone would try for minutes.
@@ -94,7 +91,7 @@ class _Crew:
         if on_gpu and gpus < 1:
             raise UsageError("the Ray cluster has no GPU", "use --device cpu")
         count = self.asked or max(1, int(gpus if on_gpu else cores / CORES))
-        threads = _threads(cores / count)
+        threads = threads_of(cores / count)
         hired = ray.remote(
             num_cpus=0.0 if on_gpu else min(threads, _share(cores, count)),
             num_gpus=min(1.0, _share(gpus, count)) if on_gpu else 0.0,
@@ -136,12 +133,6 @@ class _Crew:
 def _share(there: float, count: int) -> float:
     """What each of `count` may hold, as Ray counts it: a whole number, or ten-thousandths of 1."""
     return there // count or math.floor(10_000 * there / count) / 10_000
-
-
-def _threads(cores: float) -> int:
-    """Threads of a worker; whoever says how many means the workers too."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(int(cores), CORES, int(said) if said.isdecimal() else CORES))
 
 
 def _done(calls: Mapping[Any, int], seconds: float = 0.0, least: int | None = None) -> list[Any]:

@@ -9,12 +9,13 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from polymux.engines.protocol import Engine, Finish, Reader, Tick
-from polymux.engines.worker import Worker
+from polymux.engines.worker import Worker, threads_of
 from polymux.errors import UsageError, WorkError
 from polymux.records import Encodings, Example
 
@@ -41,7 +42,7 @@ def here(address: str | None = None, workers: int | None = None) -> Iterator[Eng
     ranks: Any = context.Queue()
     for rank in range(workers):
         ranks.put(rank)
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = threads_of((os.cpu_count() or 1) / workers)
     with ProcessPoolExecutor(workers, context, _begin, (ranks, threads)) as pool:
         try:
             yield _Processes(pool, 2 * workers)
@@ -112,6 +113,15 @@ def _begin(ranks: Any, threads: int) -> None:
         # Torch is not imported yet, and sees what is visible when it is.
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[rank % len(devices)]
     _worker.append(Worker(threads))
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed command takes its processes along, and their memory."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _devices() -> list[str]:

@@ -10,6 +10,15 @@ from polymux.engines.protocol import Reader
 from polymux.errors import ModelError
 from polymux.records import Encodings, Example
 
+# Threads of a worker at most: more help one model little.
+CORES = 4
+
+
+def threads_of(cores: float) -> int:
+    """Threads of a worker with so many cores; whoever says how many means the workers too."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(int(cores), CORES, int(said) if said.isdecimal() else CORES))
+
 
 class Worker:
     """Models by fingerprint, each made from how it was pickled."""

@@ -196,7 +196,7 @@ def select_many(
 
 def _answers(
     asked: Asked,
-    pools: Mapping[Pool, Sequence[str]],
+    pools: Sequence[tuple[Pool, Sequence[str]]],
     target: Pool,
     budgets: Sequence[int],
     prefilters: Mapping[Pool, tuple[int, int | None]],
@@ -206,9 +206,9 @@ def _answers(
 ) -> dict[tuple[str, int], Prescription]:
     """Every strategy's answers from the pool that it chooses from."""
     made: dict[tuple[str, int], Prescription] = {}
-    for whole, names in pools.items():
+    for whole, names in pools:
         pool, these = whole, replace(asked, rules={name: asked.rules[name] for name in names})
-        if whole in prefilters:
+        if whole in prefilters and "gold" not in names:
             pool, facts = narrowed(
                 whole,
                 target,
@@ -226,12 +226,12 @@ def _answers(
     return made
 
 
-def _pools(source: Pool, gold: Pool | None, rules: Rules) -> dict[Pool, list[str]]:
+def _pools(source: Pool, gold: Pool | None, rules: Rules) -> list[tuple[Pool, list[str]]]:
     """Which strategies choose from which pool."""
     if "gold" not in rules or gold is None:
-        return {source: list(rules)}
+        return [(source, list(rules))]
     others = [name for name in rules if name != "gold"]
-    return {source: others, gold: ["gold"]} if others else {gold: ["gold"]}
+    return [*([(source, others)] if others else []), (gold, ["gold"])]
 
 
 def _quotas(

@@ -26,8 +26,9 @@ Given = Pool | Sequence[str | Path]
 # Options of `select_many` that are no part of the question, or are given in another way here.
 _APART = {
     *("exclude", "gold", "like", "plan", "store", "spool", "progress"),
-    # How it was found is no part of it: it is made again by plain reading, by whoever is asked.
-    *("screen", "screen_only", "engine", "ray_address", "workers"),
+    # The pool comes narrowed, and how the choice was found is no part of it: it is made again by
+    # plain reading, by whoever is asked.
+    *("prefilter", "prefilter_sample", "engine", "ray_address", "workers"),
 }
 # Options that belong to one strategy.
 _OF_STRATEGY = {"gold": "gold", "same-distribution": "like", "plan": "plan"}

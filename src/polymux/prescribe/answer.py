@@ -175,7 +175,11 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
         short = ", ".join(facts["languages_short"])
         told.append(f"languages with fewer examples than planned, others filled up: {short}")
     told += [] if ground.screen is None else ground.screen.warnings
-    told += [] if ground.trial is None else ground.trial.warnings(answer.strategy, len(made))
+    told += (
+        []
+        if ground.alone is None
+        else ground.alone.warnings(answer.strategy, min(answer.budget, source.eligible))
+    )
     if answer.settings["exclude_rejected"]:
         told.append(
             f"{answer.settings['exclude_rejected']:,} lines of what is excluded were rejected: "

@@ -69,8 +69,10 @@ def prescribe(
     sizes = {budget: min(budget, ground.pool.counts.eligible) for budget in budgets}
     with clock.stage("choose"):
         found = choose_from(asked, sorted(set(sizes.values())), ground.pool, ground.screen)
-        if ground.trial is not None:
-            ground.trial.judge(_streaming(asked), sorted(set(sizes.values())))
+        if ground.alone is not None:
+            ground.alone.judge(
+                _streaming(asked), sorted(set(sizes.values())), asked.near_duplicates
+            )
     with clock.stage("explain"):
         wanted = [choice.rows for choice in found.values()]
         examples = ground.pool.examples(np.concatenate([*wanted, ground.sample_rows]))

@@ -18,6 +18,7 @@ from polymux.prescribe.recall import check_prefilter, sample_size
 from polymux.prescribe.trial import Trial, try_out
 from polymux.progress import Progress
 from polymux.records import SHARD_SIZE, Pool
+from polymux.selection import Strategy, find_strategy
 from polymux.store import Store
 
 # For which the model runs on a sample.
@@ -109,6 +110,7 @@ def estimate(
     screen: str = "off",
     seed: int = 0,
     store: str | Path | None = None,
+    store_dtype: str = "float32",
     workers: int = 1,
     seconds: float = SECONDS,
     progress: Progress | None = None,
@@ -123,7 +125,7 @@ def estimate(
     """
     check_prefilter(prefilter, prefilter_sample, max(budgets))
     clock = Clock()
-    shelf = None if store is None else Store(Path(store))
+    shelf = None if store is None else Store(Path(store), store_dtype)
     looks = {}
     with clock.stage("estimate"):
         for name, pool in _named(source, target, gold).items():
@@ -140,10 +142,12 @@ def estimate(
     works = {name: _Work.of(look) for name, look in looks.items()}
     beside: dict[str, float] = {}
     if prefilter is not None:
-        sample = works["source"].cut_to(sample_size(prefilter_sample, max(budgets)))
+        size = sample_size(prefilter_sample, max(budgets))
         cutting = looks["source"].counted.examples * trial.preparing
         beside["prefilter"] = 2 * (clock.seconds["read source"] + cutting)
-        beside["measure prefilter"] = clock.seconds["read source"] + sample.seconds(trial, workers)
+        if size > 0:
+            sample = works["source"].cut_to(size).seconds(trial, workers)
+            beside["measure prefilter"] = clock.seconds["read source"] + sample
         works["source"] = works["source"].cut_to(prefilter)
     job = {
         "budgets": list(budgets),
@@ -151,6 +155,7 @@ def estimate(
         "prefilter": prefilter,
         "prefilter_sample": prefilter_sample,
         "screen": screen,
+        "store_dtype": store_dtype,
     }
     made = Estimate(
         job=job_of(model, source, target, gold=gold, **job),
@@ -197,13 +202,18 @@ def narrowing(model: Model, made: Estimate) -> str | None:
     """Propose a prefilter where the source alone takes hours."""
     source = made.pools["source"]
     keep = max(source.examples // 10, KEEP_BUDGETS * max(made.job["budgets"]))
-    if made.job["prefilter"] or made.seconds["encode source"] < HOURS or keep > source.examples / 2:
+    if made.job["prefilter"] or "uncertainty" in made.job["strategies"]:
+        return None  # it keeps of the least sure less than lot does
+    if made.seconds["encode source"] < HOURS or keep > source.examples / 2:
         return None
     return f"--prefilter {keep} (it can lose some of the choice; the run measures how much)"
 
 
 def screening(model: Model, made: Estimate) -> str | None:
     """Propose a screen where it would save minutes; both speeds are tried once on a machine."""
+    rules = map(find_strategy, made.job["strategies"])
+    if not all(isinstance(rule, Strategy) for rule in rules):
+        return None
     if made.job["screen"] != "off" or made.seconds["encode source"] < WORTH_A_SCREEN:
         return None
     found = model.fastest("low")

@@ -15,7 +15,8 @@ from polymux.engines import Engine
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.pools import EncodedPool, place_of
 from polymux.prescribe.reasons import near
-from polymux.prescribe.screen import TRIAL, Decided, Screen, Trial
+from polymux.prescribe.screen import Decided, Screen
+from polymux.prescribe.screen_only import JUDGED, ScreenOnly
 from polymux.progress import Progress
 from polymux.records import Encodings, Example, Pool, content_hashes
 from polymux.selection import (
@@ -101,8 +102,10 @@ class Ground:
     """Whose choice it is."""
     screen: Screen | None
     """How what may matter is decided; None where every example is read by the model itself."""
-    trial: Trial | None
+    alone: ScreenOnly | None
     """With a screen that decides nothing: what it keeps of the choice, on a sample."""
+    read_as: Aim
+    """The target sample as the model that read the pool sees it."""
     sample_rows: Int[np.ndarray, "sample"]
     """An even sample of what may be chosen, in the order drawn."""
     nearest_in_pool: Float[np.ndarray, "targets"]
@@ -122,7 +125,7 @@ class Ground:
         """Encode the pool; what the card wants is seen on the way."""
         aim, read_as, judge = aims.chooser, aims.reader, aims.exact
         model, reader, exact = (each.pool.model for each in (aim, read_as, judge))
-        drawing = Smallest(max(sample, TRIAL), drawn(seed, "card"))
+        drawing = Smallest(max(sample, JUDGED), drawn(seed, "card"))
         nearest = Nearest(1, read_as.measured, TASKS[model.task].DEFAULT_MEASURE)
         encoded = EncodedPool(pool, reader, aim.pool.store, aim.pool.engine)
         encoded.encode(
@@ -131,16 +134,16 @@ class Ground:
         decided = Decided(encoded, exact, progress)
         target = read_as.encodings.embeddings
         screen = Screen(decided, target, drawing.rows) if reader is not model else None
-        trial = None
+        alone = None
         if reader is model and exact is not model:
-            trial = Trial(decided, judge.encodings.embeddings, drawing.rows[:TRIAL])
+            alone = ScreenOnly(decided, judge.encodings.embeddings, drawing.rows[:JUDGED])
         lies = nearest.distances[:, 0]
-        return cls(encoded, aim, model, screen, trial, drawing.rows[:sample], lies)
+        return cls(encoded, aim, model, screen, alone, read_as, drawing.rows[:sample], lies)
 
     @property
     def screened(self) -> dict[str, Any] | None:
         """What the manifest says of the screen."""
-        how = self.screen or self.trial
+        how = self.screen or self.alone
         return None if how is None else how.facts
 
     def fetch(self, rows: Int[np.ndarray, "m"]) -> Encodings:
@@ -162,7 +165,7 @@ class Sample:
     def of(cls, ground: Ground, examples: Mapping[int, Example]) -> Sample:
         """Fetch the sample's rows; `examples` holds their texts."""
         encodings = ground.pool.fetch(ground.sample_rows)
-        measured = ground.aim.measured
+        measured = ground.read_as.measured
         return cls(
             encodings,
             tuple(examples[int(row)] for row in ground.sample_rows),

@@ -163,6 +163,8 @@ class EncodedPool:
         """
         wanted = np.unique(rows)
         found: dict[int, Example] = {}
+        if len(wanted) == 0:
+            return found
         for shard, seen in zip(self._held or self.pool.shards(), self._shards, strict=False):
             here = wanted[(wanted >= shard.first) & (wanted < shard.first + len(shard.examples))]
             if len(here) == 0:

@@ -11,31 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from polymux.encoders import Model, encode
+from polymux.encoders import Model, encode, readable
 from polymux.encoders.backends import first_with
 from polymux.errors import UsageError
-from polymux.prescribe.pools import EncodedPool
+from polymux.prescribe.pools import HELD_EXAMPLES, EncodedPool
 from polymux.progress import Progress
 from polymux.records import SHARD_SIZE, Encodings, Example, Pool, content_hashes
 from polymux.selection import (
-    Ask,
     Nearest,
     OwnStrategy,
     Question,
     Strategy,
     Summary,
-    choose,
-    look_at,
 )
 from polymux.selection.draws import draws
 
-# What the pool may be read in; `auto` is the fastest of them here.
+# What the pool may be read in; `auto` is the faster of bfloat16 and int8 here.
 SCREENS = ("bfloat16", "float16", "int8")
 # Examples of the pool that an int8 model is made from.
 CALIBRATION = 256
@@ -50,8 +46,6 @@ LEAST_SAMPLE, MOST_SAMPLE = 59, 299
 SAMPLE_SHARE = 1 / 32
 # Where more than this share is read twice, reading all of it once is about as fast.
 DOES_NOT_PAY = 0.5
-# With --screen-only: the sample on which both models choose, and the least that they choose of it.
-TRIAL, LEAST_TRIAL = 1000, 20
 
 
 def screening(
@@ -77,7 +71,11 @@ def screening(
         raise UsageError(f"there is no screen {name!r}", f"choose one of: {known}")
     found = model.fastest("low")
     if name == "auto":
-        if found.dtype != "float32":
+        exact = max(
+            (fast for (_, dtype), fast in found.speed.items() if dtype == "float32"), default=0
+        )
+        fast = found.speed.get((found.backend, found.dtype), np.inf)
+        if found.dtype != "float32" and fast > exact:
             return model.reading_as(found.backend, found.dtype)
         raise UsageError(
             "nothing is faster than float32 on this processor",
@@ -99,7 +97,9 @@ def calibrate(low: Model, pool: Pool, seed: int) -> None:
         keys = draws(seed, "calibration", content_hashes(shard.examples))
         drawn |= dict(zip(keys.tolist(), shard.examples, strict=True))
         drawn = {key: drawn[key] for key in sorted(drawn)[:CALIBRATION]}
-    low.calibrate(list(drawn.values()))
+    sample = Pool.of(drawn.values(), pool.task, name=pool.name)
+    sample.skip_bad = pool.skip_bad
+    low.calibrate(list(readable(sample, low)))
 
 
 @dataclass(slots=True)
@@ -130,17 +130,18 @@ class Decided:
     def add(self, rows: Int[np.ndarray, "n"]) -> Int[np.ndarray, "new"]:
         """Read those of these rows that the exact model has not read yet; they come back."""
         new: Int[np.ndarray, "new"] = np.unique(rows[self._part[rows] < 0])
-        if len(new) > 0:
-            texts = self.pool.examples(new)
+        for start in range(0, len(new), HELD_EXAMPLES):
+            some = new[start : start + HELD_EXAMPLES]
+            texts = self.pool.examples(some)
             task = self.pool.pool.task
-            again = Pool.of([texts[int(row)] for row in new], task, name="what is near the cut")
+            again = Pool.of([texts[int(row)] for row in some], task, name="what is near the cut")
             read = encode(again, self.model, self.pool.store, self.progress, self.pool.engine)
             for shard, encodings in read:
-                here = new[shard.rows]
+                here = some[shard.rows]
                 self._part[here], self._place[here] = len(self._parts), np.arange(len(here))
                 languages = encodings.languages or [None] * len(here)
                 self._parts.append((shard.fingerprint, languages))
-            self.told.decided += len(new)
+        self.told.decided += len(new)
         return new
 
     def fetch(self, rows: Int[np.ndarray, "n"]) -> Encodings:
@@ -217,7 +218,8 @@ class Screen:
                 screened, exact = self.decided.pool.fetch(rows), self.decided.fetch(rows)
                 for contest in contests:
                     contest.see(screened, exact)
-            told.bounds |= {contest.name: contest.bound for contest in contests}
+            for contest in contests:
+                contest.bound = told.bounds[contest.name] = upper_quantile(contest.errors)
             wanted = np.concatenate(
                 [
                     shard.rows[~known[shard.rows] & self._may_matter(contests, shard)]
@@ -243,7 +245,9 @@ class _Contest:
     """A summary of the whole pool."""
     exact: Any
     """The same kind of summary, of what was decided."""
-    errors: list[Float[np.ndarray, "n"]] = field(default_factory=list)
+    bound: float = 0.0
+    """How far a key is off at most, as far as is known."""
+    errors: Float[np.ndarray, "pairs"] = field(default_factory=lambda: np.empty(0))
 
     @property
     def leading(self) -> Int[np.ndarray, "m"]:
@@ -251,14 +255,10 @@ class _Contest:
         rows: Int[np.ndarray, "m"] = np.unique(self.low.rows)
         return rows[rows >= 0]
 
-    @property
-    def bound(self) -> float:
-        """How far a key is off at most, as far as is known."""
-        return upper_quantile(np.concatenate(self.errors))
-
     def see(self, screened: Encodings, exact: Encodings) -> None:
         """Take over what was decided."""
-        self.errors.append(self.low.differences(screened, self.exact, exact))
+        found = self.low.differences(screened, self.exact, exact)
+        self.errors = np.concatenate([self.errors, found])
         self.exact.see(exact)
 
     def close(self) -> None:
@@ -267,71 +267,9 @@ class _Contest:
             self.exact.seen = self.low.seen
 
 
-@dataclass(eq=False)
-class Trial:
-    """A choice by the low-precision model alone, judged by the exact one on an even sample."""
-
-    decided: Decided
-    target: Float[np.ndarray, "targets dim"]
-    """The target sample as the exact model sees it."""
-    sample: Int[np.ndarray, "sample"]
-    kept: dict[tuple[str, int], tuple[int, float]] = field(default_factory=dict)
-    """By strategy and budget: how many were chosen from the sample, and the share kept."""
-
-    def judge(self, asked: Mapping[str, tuple[Strategy, Ask]], budgets: Sequence[int]) -> None:
-        """Choose from the sample by both models, the same share of it, but no fewer than 20."""
-        count = self.decided.pool.counts.eligible
-        scaled = {
-            budget: min(len(self.sample), max(LEAST_TRIAL, budget * len(self.sample) // count))
-            for budget in budgets
-        }
-        low, exact = (f(self.sample) for f in (self.decided.pool.fetch, self.decided.fetch))
-        judged = {
-            name: (rule, replace(ask, target=self.target)) for name, (rule, ask) in asked.items()
-        }
-        sizes = sorted(set(scaled.values()))
-        ours, theirs = (
-            choose(who, sizes, look_at(partial(iter, [seen])), partial(_rows_of, seen))
-            for who, seen in ((asked, low), (judged, exact))
-        )
-        for name in asked:
-            for budget, size in scaled.items():
-                same = np.intersect1d(ours[name, size].rows, theirs[name, size].rows)
-                self.kept[name, budget] = size, len(same) / size
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the manifest says: what read the pool, and what it kept of a sample's choice."""
-        model = self.decided.pool.model
-        return {
-            "model": model.fingerprint,
-            **model.settings,
-            "only": True,
-            "sampled": len(self.sample),
-            "kept": {
-                f"{name}/{budget}": {"of": size, "share": round(share, 4)}
-                for (name, budget), (size, share) in self.kept.items()
-            },
-        }
-
-    def warnings(self, strategy: str, budget: int) -> list[str]:
-        """What a person should know of this choice."""
-        size, share = self.kept[strategy, budget]
-        of = f"of the {size} that full precision chooses from a sample of {len(self.sample):,}"
-        return [f"chosen in {self.decided.pool.model.dtype} alone: {of}, it keeps {share:.0%}"]
-
-
-def _rows_of(seen: Encodings, rows: Int[np.ndarray, "m"]) -> Encodings:
-    """The encodings of these rows of the pool."""
-    order = np.argsort(seen.rows)
-    return seen.take(order[np.searchsorted(seen.rows, rows, sorter=order)])
-
-
 def upper_quantile(errors: Float[np.ndarray, "n"]) -> float:
     """What `QUANTILE` of such errors do not exceed, with `CONFIDENCE`; of few, the largest."""
     from scipy.stats import binom  # a second to import, and few runs screen
 
-    ranks = np.arange(1, len(errors) + 1)
-    enough = binom.cdf(ranks - 1, len(errors), QUANTILE) >= CONFIDENCE
-    rank = int(enough.argmax()) if enough.any() else len(errors) - 1
-    return float(np.sort(errors)[rank])
+    rank = min(int(binom.ppf(CONFIDENCE, len(errors), QUANTILE)), len(errors) - 1)
+    return float(np.partition(errors, rank)[rank])

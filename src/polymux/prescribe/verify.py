@@ -25,6 +25,8 @@ from polymux.prescribe.again import (
 from polymux.prescribe.compared import DIFFERENT, SAME, TIE, Compared, Verdict, compared
 from polymux.prescribe.ground import Barred
 from polymux.prescribe.past import Past, past_choices
+from polymux.prescribe.prefilter import narrow
+from polymux.prescribe.screen import calibrate
 from polymux.prescribe.spool import store_for
 from polymux.progress import Progress
 from polymux.readers.words import Words
@@ -120,7 +122,7 @@ def _keys(past: Past) -> tuple[str, str]:
     """What two choices must share to share a model, and to share model and pools."""
     told, settings = past.manifest, past.settings
     model = json.dumps([told["task"], told["model"], model_settings(told)], sort_keys=True)
-    excluded = [settings.get("exclude"), settings.get("exclude_target")]
+    excluded = [settings.get(name) for name in ("exclude", "exclude_target", "prefilter")]
     pools = [(told[name]["how"], told[name]["fingerprint"]) for name in ("source", "target")]
     is_gold = past.strategy == "gold"
     return model, json.dumps([model, pools, excluded, is_gold], sort_keys=True)
@@ -167,13 +169,19 @@ def _scene(
 ) -> Scene:
     """Everything in its place, and what of it is not what it was; the model has not run yet."""
     source, target, exclude = pools
+    is_aimless = bool(past.settings.get("exclude_target", False))
+    barred = Barred.by(exclude)
+    if past.manifest.get("prefilter") is not None:
+        # The pool that was chosen from, narrowed again as it was then.
+        out = Barred.by([*exclude, target] if is_aimless else exclude).hashes
+        keep, seed = past.settings["prefilter"], past.manifest["seed"]
+        source = narrow(source, target, model, keep, sample=1, seed=seed, barred=out).pool
+    calibrate(model, source, past.manifest["seed"])
     surveys = {
         "source": Survey.of(readable(source, model), wanted),
         "target": Survey.of(readable(target, model), ()),
     }
-    barred = Barred.by(exclude)
     changed = changes(past, model, surveys, barred)
-    is_aimless = bool(past.settings.get("exclude_target", False))
     store = Store(folder, past.settings.get("store_dtype", "float32"))
     survey = surveys["source"]
     return Scene(model, source, target, exclude, is_aimless, survey, changed, store, engine)

@@ -191,11 +191,22 @@ class Nearest:
 
     def differences(
         self, screened: Encodings, other: Nearest, exact: Encodings
-    ) -> Float[np.ndarray, "n"]:
-        """How far the distance of each to its nearest target is from what another model gives."""
+    ) -> Float[np.ndarray, "pairs"]:
+        """How far distances of some examples are from what another model gives.
+
+        Those to each one's nearest target, and those that stand in the lists. The rows of
+        `screened` ascend.
+        """
+        place = np.searchsorted(screened.rows, self.rows)
+        place[place == len(screened.rows)] = 0
+        listed, column = np.nonzero(screened.rows[place] == self.rows)
         nearest = self.target.nearest(screened.embeddings)
-        ours = self.target.pairs(screened.embeddings, nearest)
-        apart: Float[np.ndarray, "n"] = np.abs(ours - other.target.pairs(exact.embeddings, nearest))
+        to = np.concatenate([nearest, listed])
+        at = np.concatenate([np.arange(len(nearest)), place[listed, column]])
+        ours = self.target.pairs(screened.embeddings, to, at)
+        apart: Float[np.ndarray, "pairs"] = np.abs(
+            ours - other.target.pairs(exact.embeddings, to, at)
+        )
         return apart
 
     def _count(self, more: int) -> None:
