@@ -81,7 +81,9 @@ def unpack(content: bytes, dtype: str | None = None) -> Encodings:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        # Not `read_table`: it imports Arrow's data sets, and pandas with them, for half a second.
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            table = file.read()
         if not _is_ours(table, DTYPES.values() if dtype is None else [DTYPES[dtype]]):
             raise ValueError(f"it has other columns than those of format {FORMAT}")
         encodings = _encodings(table)
