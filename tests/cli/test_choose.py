@@ -122,7 +122,7 @@ def test_on_error_skip_records_what_was_left_out(world, tmp_path) -> None:
 
 def test_interrupted_it_leaves_nothing_half_written(world, tmp_path) -> None:
     for language in ("en", "de", "hi", "zh"):
-        write_conllu(tmp_path / "large", language, 2000)
+        write_conllu(tmp_path / "large", language, 10_000)
     out = tmp_path / "place" / "out"
     out.parent.mkdir()
     command = arguments(world, out, "--source", str(tmp_path / "large"))

@@ -179,6 +179,7 @@ def test_an_estimate_of_another_job_is_not_compared(model, tmp_path) -> None:
     made = asked(model, source, target)
     (tmp_path / "estimate.json").write_text(json.dumps(made.record()), encoding="utf-8")
     job = {"budgets": [20], "strategies": ["knn-uncertainty"], "prefilter": None, "screen": "off"}
+    job |= {"store_dtype": "float32"}
     same = job_of(model, source, target, prefilter_sample=None, **job)
     other = job_of(model, source, target, prefilter_sample=None, **{**job, "budgets": [21]})
     assert left_in(tmp_path, same)["tokens"] == made.tokens

@@ -121,11 +121,12 @@ def _together(choices: Sequence[Past]) -> list[list[Past]]:
 def _keys(past: Past) -> tuple[str, str]:
     """What two choices must share to share a model, and to share model and pools."""
     told, settings = past.manifest, past.settings
-    model = json.dumps([told["task"], told["model"], model_settings(told)], sort_keys=True)
+    is_gold = past.strategy == "gold"
+    # A calibrated model is made from the pool that it reads: gold has another.
+    model = json.dumps([told["task"], told["model"], model_settings(told), is_gold], sort_keys=True)
     excluded = [settings.get(name) for name in ("exclude", "exclude_target", "prefilter")]
     pools = [(told[name]["how"], told[name]["fingerprint"]) for name in ("source", "target")]
-    is_gold = past.strategy == "gold"
-    return model, json.dumps([model, pools, excluded, is_gold], sort_keys=True)
+    return model, json.dumps([model, pools, excluded], sort_keys=True)
 
 
 def _pools(
