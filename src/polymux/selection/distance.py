@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,8 @@ class Target:
     """The largest number, without its sign, of the prepared vectors."""
     product: Product
     """Where tiles are screened."""
+    _kept: dict[tuple[int, int, str], Targets] = field(default_factory=dict, repr=False)
+    """Framed targets, by their places and type."""
 
     @classmethod
     def of(cls, embeddings: Vectors, distance: str = "l2", product: Product = PRODUCT) -> Target:
@@ -218,8 +220,17 @@ class Target:
                 centre = self.centre
                 x = framed(looked, centre, is_target=False)
             for part in _slices(len(self.vectors), width):
-                t = framed(self.metric.look(self.vectors[part]), centre, is_target=True)
-                yield rows, part, x, t
+                yield rows, part, x, self._framed(part, centre)
+
+    def _framed(self, part: slice, centre: Float[np.ndarray, "dim"]) -> Targets:
+        """Some targets as a side of the product; kept, where all of them fit in a tile."""
+        place = (part.start, part.stop, centre.dtype.str)
+        t = self._kept.get(place)
+        if t is None:
+            t = framed(self.metric.look(self.vectors[part]), centre, is_target=True)
+            if len(self.vectors) <= TILE:
+                self._kept[place] = t
+        return t
 
     def pairs(
         self,
@@ -232,8 +243,10 @@ class Target:
         out = np.empty(len(at))
 
         def measure(part: slice) -> None:
-            difference = self.metric.prepare(embeddings[at[part]])
-            difference = difference - self.metric.prepare(self.vectors[targets[part]])
+            rows, aims = embeddings[at[part]], self.vectors[targets[part]]
+            difference = np.subtract(
+                self.metric.look(rows), self.metric.look(aims), dtype=np.float64
+            )
             out[part] = np.square(difference, out=difference).sum(axis=-1)
 
         spread(measure, len(at), self._at_once, int(self.vectors.shape[1]))
