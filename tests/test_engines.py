@@ -232,6 +232,8 @@ def test_a_shard_in_the_hands_of_a_killed_worker_is_given_out_again(
     crew: Callable[[int], Any],
 ) -> None:
     hands, reader = crew(2), Slow(3.0)
+    # Workers are hired for the first shard.
+    hands.begin(Slow(), shards(1)[0].examples)(lambda share: None)
     victim = ray.get(hands.actors[0].process.remote())
     finishes = [hands.begin(reader, shard.examples) for shard in shards(4)]
     # The first shard takes three seconds.
