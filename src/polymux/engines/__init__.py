@@ -35,4 +35,6 @@ def opened(
     """
     if name not in ENGINES:
         raise UsageError(f"there is no engine {name!r}", f"choose one of: {', '.join(ENGINES)}")
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers is {workers}", "give a whole number above 0, or drop it")
     return ENGINES[name](address, workers)

@@ -37,8 +37,6 @@ def on_ray(address: str | None = None, workers: int | None = None) -> Iterator[E
     """
     if find_spec("ray") is None:
         raise UsageError("Ray is not installed", "pip install 'polymux[ray]'")
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers is {workers}", "give a whole number above 0, or drop it")
     crew = _Crew(address, workers)
     try:
         yield crew

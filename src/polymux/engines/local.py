@@ -31,8 +31,6 @@ def here(address: str | None = None, workers: int | None = None) -> Iterator[Eng
     """
     if address is not None:
         raise UsageError("--ray-address is for the engine ray", "add --engine ray, or drop it")
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers is {workers}", "give a whole number above 0, or drop it")
     if workers is None or workers == 1:
         with ThreadPoolExecutor(1) as thread:
             yield _Here(thread)
