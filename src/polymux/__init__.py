@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polymux.distill import Distilled, distill
     from polymux.encoders import BACKENDS, Model, encode
     from polymux.evaluate import evaluate, predict
     from polymux.prescribe import select
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "BACKENDS": "encoders",
+    "Distilled": "distill",
     "Encodings": "records",
     "Example": "records",
     "Label": "records",
@@ -33,6 +35,7 @@ _HOME = {
     "READERS": "readers",
     "STRATEGIES": "selection",
     "TASKS": "tasks",
+    "distill": "distill",
     "encode": "encoders",
     "evaluate": "evaluate",
     "predict": "evaluate",
@@ -49,6 +52,7 @@ __all__ = [
     "READERS",
     "STRATEGIES",
     "TASKS",
+    "Distilled",
     "Encodings",
     "Example",
     "Label",
@@ -56,6 +60,7 @@ __all__ = [
     "Pool",
     "Prescription",
     "Verdict",
+    "distill",
     "encode",
     "evaluate",
     "predict",

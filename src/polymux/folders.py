@@ -97,7 +97,9 @@ def written(folder: Path, *, force: bool) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-MANIFESTS = frozenset({"selection.json", "training.json", "evaluation.json", "summary.json"})
+MANIFESTS = frozenset(
+    {"selection.json", "training.json", "evaluation.json", "summary.json", "stage.json"}
+)
 
 
 def _manifest_last(draft: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
@@ -25,6 +25,7 @@ from polymux.encoders.pytorch import device_named
 from polymux.errors import UsageError, WorkError
 from polymux.progress import Progress
 from polymux.train.checkpoint import Checkpoint
+from polymux.train.optimizers import OPTIMIZERS, Together
 from polymux.train.recipe import Recipe
 
 R = TypeVar("R")
@@ -95,7 +96,7 @@ class Trainer:
     accelerator: Accelerator
     device: torch.device
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer | Together
     collate: Callable[[Sequence[Any]], Batch]
     loss: Callable[[nn.Module, Batch], Tensor]
     units: Callable[[Batch], int]
@@ -161,16 +162,6 @@ class Trainer:
         return summed
 
 
-def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW; biases and the gains of norms never decay."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.lr, betas=recipe.betas)
-
-
 def _accelerator(trackers: Sequence[Any], folder: Path | None) -> Accelerator:
     logs = None if folder is None else folder / "logs"
     try:
@@ -203,7 +194,7 @@ def _trainer(
         accelerator=_accelerator(trackers, folder),
         device=where,
         model=model.to(where).train(),
-        optimizer=_adamw(model, recipe),
+        optimizer=OPTIMIZERS[recipe.optimizer](model, recipe.lr, recipe.weight_decay, recipe.betas),
         collate=collate,
         loss=loss,
         units=units or (lambda batch: len(next(iter(batch.values())))),
@@ -213,10 +204,10 @@ def _trainer(
     )
 
 
-def _plan(
+def _epochs(
     rows: Sequence[R], recipe: Recipe, lengths: Sequence[int] | None, start: int
 ) -> Iterator[tuple[int, list[list[R]]]]:
-    """Each update from `start` on, with its batches."""
+    """Each update from `start` on, with its batches: every row once an epoch."""
     per_epoch = recipe.updates_per_epoch(len(rows))
     size, seed = recipe.batch_size, recipe.seed
     epoch, order = -1, list[list[int]]()
@@ -231,15 +222,17 @@ def _plan(
 
 def _run(
     trainer: Trainer,
-    rows: Sequence[R],
+    plan: Iterable[tuple[int, Sequence[Sequence[R]]]],
     recipe: Recipe,
-    lengths: Sequence[int] | None,
+    updates: int,
+    before: Callable[[int], None] | None,
     saved: Checkpoint | None,
     progress: Progress | None,
 ) -> None:
     """Every update that is not done yet."""
-    updates = recipe.updates(len(rows))
-    for update, micro in _plan(rows, recipe, lengths, len(trainer.losses)):
+    for update, micro in plan:
+        if before is not None:
+            before(update)
         rate = recipe.rate(update, updates)
         loss = trainer.update(micro, _torch_seed(recipe.seed, update), rate)
         trainer.losses.append(loss)
@@ -261,6 +254,8 @@ def fit(
     *,
     units: Callable[[Batch], int] | None = None,
     length: Callable[[R], int] | None = None,
+    drawn: Callable[[int], Sequence[Sequence[R]]] | None = None,
+    before: Callable[[int], None] | None = None,
     device: str = "auto",
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 30.0,
@@ -269,7 +264,7 @@ def fit(
     trackers: Sequence[Any] = (),
     progress: Progress | None = None,
 ) -> Fitted:
-    """Train `model` in place with AdamW, and leave it in evaluation mode.
+    """Train `model` in place, and leave it in evaluation mode.
 
     `collate` makes a batch of tensors from some rows; `loss` is a mean over the `units` of the
     batch (as many as its tensors are long, unless told). The gradient of an update is that of the
@@ -285,7 +280,7 @@ def fit(
         UsageError: no rows, a checkpoint of something else, a tracker that is not there.
         WorkError: a loss that is not finite, or no memory for one row.
     """
-    if not rows:
+    if not rows and drawn is None:
         raise UsageError("there is nothing to train on", "give at least one labelled example")
     began = time.monotonic()
     trainer = _trainer(model, recipe, device, collate, loss, units, trackers, checkpoint)
@@ -301,9 +296,15 @@ def fit(
         trainer.accelerator.init_trackers("polymux", config=asdict(recipe))
     start = len(trainer.losses)
     lengths = [length(row) for row in rows] if length and recipe.bucketed else None
+    updates = recipe.updates(len(rows))
+    plan: Iterable[tuple[int, Sequence[Sequence[R]]]]
+    if drawn is None:
+        plan = _epochs(rows, recipe, lengths, start)
+    else:
+        plan = ((update, drawn(update)) for update in range(start, updates))
     try:
         with _own_randomness(trainer.device):
-            _run(trainer, rows, recipe, lengths, saved, progress)
+            _run(trainer, plan, recipe, updates, before, saved, progress)
     finally:
         trainer.accelerator.end_training()
     model.eval()

@@ -16,6 +16,8 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "stable": lambda done: min(1.0, (1.0 - done) / 0.2),
 }
 PRECISIONS = ("float32", "bfloat16")
+# The keys of `optimizers.OPTIMIZERS`, which needs torch.
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Recipe:
     """Largest norm of the gradient."""
     precision: str = "float32"
     """Of the forward pass; the weights are float32 always."""
+    optimizer: str = "adamw"
+    """`adamw`, or `muon` for the hidden layers' matrices and adamw for the rest."""
     bucketed: bool = False
     """Batches of rows of like length, to save padding."""
     seed: int = 0
@@ -58,6 +62,7 @@ class Recipe:
         for what, name, table in (
             ("schedule", self.schedule, SCHEDULES),
             ("precision", self.precision, PRECISIONS),
+            ("optimizer", self.optimizer, OPTIMIZERS),
         ):
             if name not in table:
                 raise UsageError(f"no {what} {name!r}", f"choose one of: {', '.join(table)}")

@@ -1,0 +1,90 @@
+"""Teachers to one student: a balanced multilingual encoder from text, stage by stage.
+
+After "You Can Have Your Data and Balance It Too" (SIGTYP 2023), of which only the slides were to be
+had: what they leave open is a reconstruction, and a setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from polymux.distill.settings import read_settings
+from polymux.distill.work import Work
+from polymux.errors import UsageError
+from polymux.folders import claimed
+from polymux.progress import Progress
+
+__all__ = ["Distilled", "distill"]
+
+
+@dataclass(frozen=True, slots=True)
+class Distilled:
+    """Where everything lies."""
+
+    out: Path
+    stages: tuple[str, ...]
+    """Those that were asked for, all done now."""
+
+    @property
+    def report(self) -> Path:
+        """The page, once the stage `report` is done."""
+        return self.out / "report.html"
+
+    def model(self, system: str, seed: int) -> Path:
+        """A trained system, as a Hugging Face folder."""
+        return self.out / "systems" / system / str(seed)
+
+
+def distill(
+    config: str | Path,
+    *,
+    stages: Sequence[str] = (),
+    device: str = "auto",
+    force: bool = False,
+    checkpoint_seconds: float = 30.0,
+    progress: Progress | None = None,
+) -> Distilled:
+    """Run the stages of a distillation, all of them unless some are named; finished ones are kept.
+
+    `corpus`, `tokenizer`, `teachers`, each system by its name, `evaluate`, `report`. A killed run
+    goes on inside a stage from its last checkpoint. What was made with other settings or from other
+    data is never taken: it is refused, or made anew with `force`.
+
+    Raises:
+        InputError: the configuration or a text cannot be used: file, key, what to do.
+        UsageError: no such stage, one that stands on another that is missing, or stale results.
+        WorkError: a check of the run failed.
+    """
+    path = Path(config)
+    settings = read_settings(path)
+    base = path.resolve().parent
+    work = Work(settings, base, base / settings.out, device, force, checkpoint_seconds, progress)
+    known = _stages(work)
+    strange = [stage for stage in stages if stage not in known]
+    if strange:
+        raise UsageError(f"no stage {strange[0]!r}", f"choose of: {', '.join(known)}")
+    asked = [stage for stage in known if not stages or stage in stages]
+    with claimed(work.out):
+        for stage in asked:
+            known[stage](work)
+    return Distilled(work.out, tuple(asked))
+
+
+def _stages(work: Work) -> dict[str, Callable[[Work], None]]:
+    """What is done in which order; each system is a stage of its own."""
+    from polymux.distill import models, stages
+    from polymux.distill.evaluation import evaluate
+    from polymux.distill.results import report
+
+    systems = {name: partial(models.system, name=name) for name in work.settings.systems}
+    return {
+        "corpus": stages.corpus,
+        "tokenizer": stages.tokenizer,
+        "teachers": models.teachers,
+        **systems,
+        "evaluate": evaluate,
+        "report": report,
+    }

@@ -1,0 +1,1 @@
+"""Models that learn from blocks: networks, masks, teachers, losses, systems."""

@@ -1,0 +1,237 @@
+"""The stage that tells: every number of a run in one record, a Markdown text and a page."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from polymux import __version__
+from polymux.distill.card import RECONSTRUCTION
+from polymux.distill.evaluation import RANDOM, counts_of, encoders
+from polymux.distill.paper import PAPER
+from polymux.distill.scoring.claims import verdicts
+from polymux.distill.scoring.probes import SCORES
+from polymux.distill.work import Work
+from polymux.statistics import paired_bootstrap
+
+TRANSFERS = ("in-language", "zero-shot")
+OURS = "student"
+
+
+def report(work: Work) -> None:
+    """Write `results.json`, `report.md` and `report.html` from what the stages left."""
+    from polymux.report.balance import markdown, page
+
+    told = record(work)
+    for name, text in (
+        ("results.json", json.dumps(told, ensure_ascii=False, indent=1) + "\n"),
+        ("report.md", markdown(told)),
+        ("report.html", page(told)),
+    ):
+        draft = work.out / f".{name}.part"
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(work.out / name)
+
+
+def record(work: Work) -> Any:
+    """All numbers of a run, as JSON has them."""
+    settings = work.settings
+    comparisons = list(_comparisons(work))
+    return {
+        "name": work.out.name,
+        "polymux": __version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+        "reconstruction": RECONSTRUCTION,
+        "settings": dict(_flat(settings.model_dump())),
+        "languages": list(settings.languages),
+        "groups": groups(work),
+        "seeds": list(settings.seeds),
+        "paper": settings.paper,
+        "text": {language: _text(work, language) for language in settings.languages},
+        "systems": {name: _system(work, name) for name in settings.systems},
+        "teachers": {language: _teacher(work, language) for language in settings.languages},
+        "diagonal": work.needed("diagonal", "teachers")["loss"],
+        "words": _words(work),
+        "probes": _probes(work),
+        "comparisons": comparisons,
+        "paper_rows": [row for row in PAPER if row["language_set"] == settings.paper],
+        "claims": verdicts(comparisons, len(settings.seeds)) if comparisons else [],
+        "notes": list(_notes(work)),
+    }
+
+
+def groups(work: Work) -> dict[str, list[str]]:
+    """The groups of the settings, and all languages."""
+    own = {name: list(members) for name, members in work.settings.groups.items()}
+    return own | {"all": list(work.settings.languages)}
+
+
+def _flat(told: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in told.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, json.dumps(value, ensure_ascii=False)
+
+
+def _text(work: Work, language: str) -> dict[str, Any]:
+    size = work.needed("corpus", "corpus")["languages"][language]["train"]
+    cut = work.needed("tokenizer", "tokenizer")["languages"][language]
+    found = work.needed("overlap", "corpus")["languages"][language]
+    return {
+        **{n: size[n] for n in ("bytes", "premium_bytes", "characters", "words")},
+        "tokens": cut["tokens"],
+        "tokens_per_word": cut["tokens_per_word"],
+        "unknown": cut["unknown"],
+        "bytes_share": cut["bytes"],
+        "overlap": {task: of_task["share"] for task, of_task in found.items()},
+    }
+
+
+def _system(work: Work, name: str) -> dict[str, Any]:
+    told = [work.needed(f"systems/{name}/{seed}", name) for seed in work.settings.seeds]
+    first = told[0]
+    return {
+        **{n: first["settings"][n] for n in ("loss", "sampling", "compute")},
+        **{n: first[n] for n in ("updates", "tokens", "flops", "losses")},
+        "seconds": [one["seconds"] for one in told],
+        "final_loss": [one["final_loss"] for one in told],
+        "languages": {
+            language: {n: part[n] for n in ("share", "epochs", "kept_tokens")}
+            for language, part in first["languages"].items()
+        },
+    }
+
+
+def _teacher(work: Work, language: str) -> dict[str, Any]:
+    made = work.needed(f"teachers/{language}", "teachers")
+    scored = work.needed(f"evaluation/teachers/{language}", "evaluate")
+    epochs = made["languages"][language]["epochs"] if "languages" in made else 0.0
+    return {
+        "tokens": made["tokens"],
+        "epochs": epochs,
+        "flops": made["flops"],
+        "seconds": made.get("seconds", 0.0),
+        "words": {
+            n: scored["words"][language][n] for n in ("mrr", "bits_per_character", "cross_entropy")
+        },
+        **{task: scored[task]["matrix"][0][0] if task in scored else None for task in SCORES},
+    }
+
+
+def _words(work: Work) -> dict[str, Any]:
+    names = ("mrr", "plain_mrr", "bits_per_character", "cross_entropy")
+    return {
+        name: {
+            language: {n: [one["words"][language][n] for one in scored] for n in names}
+            for language in work.settings.languages
+        }
+        for name, scored in encoders(work)
+    }
+
+
+def _tasks(work: Work) -> list[str]:
+    asked = {"pos": work.settings.evaluate.pos, "ner": work.settings.evaluate.ner}
+    return [task for task, pattern in asked.items() if pattern]
+
+
+def _probes(work: Work) -> dict[str, Any]:
+    return {
+        task: {
+            "score": SCORES[task][0],
+            "majority": {
+                "matrix": work.needed(f"evaluation/majority/{task}", "evaluate")[task]["matrix"]
+            },
+            "systems": {
+                name: [one[task]["matrix"] for one in scored] for name, scored in encoders(work)
+            },
+        }
+        for task in _tasks(work)
+    }
+
+
+def cells(languages: Sequence[str], group: Sequence[str], transfer: str) -> list[tuple[str, str]]:
+    """The (source, target) pairs of a group: its own diagonal, or all others that lead into it."""
+    if transfer == "in-language":
+        return [(language, language) for language in group]
+    return [(s, t) for t in group for s in languages if s != t]
+
+
+def _comparisons(work: Work) -> Iterator[dict[str, Any]]:
+    systems = list(work.settings.systems)
+    ours = OURS if OURS in systems else systems[0]
+    pairs = [(ours, other) for other in systems if other != ours]
+    if {"hl", "hl-balanced"} <= set(systems):
+        pairs.append(("hl-balanced", "hl"))
+    for task in _tasks(work):
+        counts = {
+            name: {seed: counts_of(work, name, seed, task) for seed in work.settings.seeds}
+            for name in systems
+        }
+        for transfer in TRANSFERS:
+            for group, members in groups(work).items():
+                chosen = cells(work.settings.languages, members, transfer)
+                for mine, other in pairs if chosen else ():
+                    work.tell(f"compare {task} {transfer}", 0, None)
+                    found = paired_bootstrap(
+                        counts[mine],
+                        counts[other],
+                        chosen,
+                        SCORES[task][1],
+                        resamples=work.settings.evaluate.resamples,
+                    )
+                    yield {
+                        "task": task,
+                        "transfer": transfer,
+                        "group": group,
+                        "ours": mine,
+                        "theirs": other,
+                        "difference": found.observed,
+                        "low": found.low,
+                        "high": found.high,
+                        "better": found.better,
+                        "seeds": len(work.settings.seeds),
+                    }
+
+
+def _notes(work: Work) -> Iterator[str]:
+    settings = work.settings
+    yield (
+        f"Text is split by {settings.corpus.split}"
+        + (f" of {settings.corpus.block_lines} lines" if settings.corpus.split == "blocks" else "")
+        + ", before the tokenizer, the teachers and the students."
+    )
+    yield "Z-S is the mean over all cells whose target language is in the group."
+    if len(settings.seeds) < 2:
+        yield "One seed: no interval here tells what another training would change."
+    for name in settings.systems:
+        for seed in settings.seeds:
+            told = work.needed(f"systems/{name}/{seed}", name)
+            dropped = [lang for lang, alpha in told["alpha"].items() if alpha == 0]
+            if dropped and told["settings"]["loss"] != "hard":
+                yield f"{name}, seed {seed}: weak teachers were dropped for {', '.join(dropped)}."
+            for language, covered in told.get("vocabulary", {}).items():
+                mass = covered["mass_covered"]
+                told_mass = "" if mass is None else f", {mass:.1%} of the teacher's probability"
+                yield (
+                    f"{name}, seed {seed}: the teacher of {language} has words for "
+                    f"{covered['tokens_covered']:.1%} of the text{told_mass}."
+                )
+            if told.get("cache_bytes"):
+                yield f"{name}, seed {seed}: {told['cache_bytes'] / 1e6:.1f} MB of cached answers."
+    epochs = {
+        f"{name} {language}": part["epochs"]
+        for name in settings.systems
+        for language, part in _system(work, name)["languages"].items()
+        if part["epochs"] > 1
+    }
+    if epochs:
+        most = max(epochs, key=lambda key: epochs[key])
+        yield f"Text is repeated: most often that of {most}, {epochs[most]:.1f} times."
+    if RANDOM in settings.systems:
+        yield f"A system is called like the untrained encoder: {RANDOM}."

@@ -1,0 +1,1 @@
+"""What the models know: masked words, and linear probes on a frozen encoder."""

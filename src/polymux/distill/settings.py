@@ -1,0 +1,226 @@
+"""The file that describes a distillation: parsed once, checked whole, before anything is begun.
+
+What the slides leave open is a setting here, and its default is ours: a reconstruction.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from polymux.errors import InputError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Corpus(_Section):
+    """Where text comes from and how it is split."""
+
+    text: str
+    """A PATH with {language} in it."""
+    split: Literal["documents", "blocks", "lines"] = "documents"
+    block_lines: int = Field(default=25, ge=1)
+    dev: float = Field(default=0.02, gt=0, lt=0.5)
+    test: float = Field(default=0.02, gt=0, lt=0.5)
+    """Shares of the characters."""
+    largest: dict[str, int] = {}
+    """Bytes of training text a language may have at most."""
+    premiums: dict[str, float] = {}
+    overlap: float = Field(default=0.01, ge=0, le=1)
+    """Share of a probe's test sentences that may stand in the training text."""
+
+
+class Tokenizer(_Section):
+    """The one vocabulary of all models."""
+
+    kind: Literal["bpe", "unigram"] = "bpe"
+    vocabulary: int = Field(default=16000, ge=300)
+    path: str | None = None
+    """A tokenizer to take instead of training one: a folder, or a name on the hub."""
+    sampling: str = "balanced"
+    """What of the text it is trained on."""
+
+
+class Model(_Section):
+    """The shape of teachers and students."""
+
+    type: str = "modernbert"
+    layers: int = 6
+    hidden: int = 256
+    heads: int = 4
+    intermediate: int = 384
+    length: int = Field(default=128, ge=8)
+    settings: dict[str, Any] = {}
+    """What the configuration of `type` shall say; for other types than modernbert all of it."""
+
+
+class Training(_Section):
+    """How every model is trained."""
+
+    tokens: int = Field(default=4_000_000, ge=1)
+    """Of students and baselines."""
+    batch_tokens: int = Field(default=8192, ge=1)
+    """An update."""
+    micro_batch: int = Field(default=32, ge=1)
+    """Rows that go through the model together."""
+    lr: float = Field(default=1e-3, gt=0)
+    warmup: float = Field(default=0.04, ge=0, le=1)
+    schedule: Literal["stable", "linear", "cosine", "constant"] = "stable"
+    weight_decay: float = Field(default=0.1, ge=0)
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip: float = Field(default=1.0, gt=0)
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    masked: float = Field(default=0.3, gt=0, lt=1)
+    random: float = Field(default=0.1, ge=0, le=1)
+    kept: float = Field(default=0.1, ge=0, le=1)
+    packed: bool = True
+
+
+class Teachers(_Section):
+    """One monolingual model a language."""
+
+    tokens: int = Field(default=1_200_000, ge=1)
+    path: str | None = None
+    """Ready ones, with {language} in it, instead of training them."""
+    vocabulary: Literal["shared", "masked", "subset", "match"] = "shared"
+    cached: Literal["no", "top-k", "sampled"] = "no"
+    k: int = Field(default=32, ge=1)
+    maskings: int = Field(default=2, ge=1)
+    """Different masks of a row, where teachers are cached."""
+    weak: Literal["keep", "drop"] = "keep"
+    """Whether a language whose teacher is worse than the student learns from words alone."""
+
+
+class System(_Section):
+    """One model that is made from all languages."""
+
+    loss: str = "soft"
+    sampling: str = "balanced"
+    unit: Literal["bytes", "characters", "tokens"] = "bytes"
+    options: dict[str, float] = {}
+    """Of the sampling: alpha, tau, epochs."""
+    alpha: float | None = Field(default=None, ge=0, le=1)
+    temperature: float | None = Field(default=None, gt=0)
+    relation_weight: float = Field(default=1.0, ge=0)
+    compute: Literal["student", "total"] = "student"
+    """`total`: as much as teachers and student together."""
+    start: str = "random"
+    """`random`, `teacher:LANGUAGE`, or a model's path."""
+    teachers: Literal["own", "shuffled"] = "own"
+    """`shuffled` is a control: each language is answered by another one's teacher."""
+
+
+# Those of the slides, and the one that could refute them (METHOD.md 2.1, 2.2).
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "student": {"loss": "soft", "sampling": "balanced"},
+    "hl": {"loss": "hard", "sampling": "all"},
+    "hl-balanced": {"loss": "hard", "sampling": "balanced"},
+    "hl-unimax": {"loss": "hard", "sampling": "unimax", "compute": "total"},
+}
+
+
+class Evaluation(_Section):
+    """What is scored, on which data."""
+
+    pos: str | None = None
+    """A PATH with {language} and {split} (train, dev, test) in it."""
+    ner: str | None = None
+    sentences: int = Field(default=400, ge=1)
+    """Lines of each language whose words are guessed."""
+    mask_seeds: tuple[int, ...] = (1, 2, 3)
+    train_words: int = Field(default=15_000, ge=1)
+    resamples: int = Field(default=1000, ge=1)
+
+
+class Settings(_Section):
+    """The whole file."""
+
+    out: str
+    languages: tuple[str, ...] = Field(min_length=1)
+    groups: dict[str, tuple[str, ...]] = {}
+    seeds: tuple[int, ...] = (1,)
+    paper: Literal["shared", "diverse"] | None = None
+    """The language set whose numbers on the slides stand beside ours."""
+    corpus: Corpus
+    tokenizer: Tokenizer = Tokenizer()
+    model: Model = Model()
+    training: Training = Training()
+    teachers: Teachers = Teachers()
+    systems: dict[str, System] = Field(
+        default_factory=lambda: {name: System(**told) for name, told in SYSTEMS.items()}
+    )
+    evaluate: Evaluation = Evaluation()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_systems(cls, told: Any) -> Any:
+        """A system of a known name takes its settings from the table, but for what is given."""
+        if isinstance(told, dict) and isinstance(told.get("systems"), dict):
+            systems = {n: {**SYSTEMS.get(n, {}), **s} for n, s in told["systems"].items()}
+            return {**told, "systems": systems}
+        return told
+
+    @model_validator(mode="after")
+    def _agree(self) -> Settings:
+        strange = {m for members in self.groups.values() for m in members} - set(self.languages)
+        if strange:
+            raise ValueError(f"groups name languages that are not there: {sorted(strange)}")
+        if len(set(self.languages)) < len(self.languages) or not self.seeds:
+            raise ValueError("give each language once, and one seed at least")
+        return self
+
+
+def read_settings(path: Path) -> Settings:
+    """Parse and check a file; paths in it are relative to its folder.
+
+    Raises:
+        InputError: it is not there, is no TOML, or says something that cannot be: which key, and
+            what can be given.
+    """
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the configuration cannot be read: {error}",
+            "give the path of a .toml file; docs/how-to/distill.md has one to begin with",
+            file=str(path),
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"no TOML: {error}", "mend the line named", file=str(path)) from error
+    try:
+        return Settings.model_validate(told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(_said(first), _hint(first), file=str(path)) from error
+
+
+def _said(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"]) or "the file"
+    if error["type"] == "extra_forbidden":
+        return f"{place}: there is no such setting"
+    if error["type"] == "missing":
+        return f"{place} is missing"
+    return f"{place}: {error['msg'].removeprefix('Value error, ')} (it is {error['input']!r:.80})"
+
+
+def _hint(error: Any) -> str:
+    *sections, name = (str(part) for part in error["loc"]) if error["loc"] else ("",)
+    known: Any = Settings
+    for part in sections:
+        fields = getattr(known, "model_fields", {})
+        known = (
+            System if part == "systems" else fields[part].annotation if part in fields else known
+        )
+    names = list(getattr(known, "model_fields", {}))
+    near = difflib.get_close_matches(name, names, n=1)
+    if error["type"] == "extra_forbidden" and names:
+        ours = f"did you mean {near[0]}? " if near else ""
+        return f"{ours}known here: {', '.join(names)}"
+    return "docs/reference/distill.md has every setting with its default"

@@ -1,0 +1,101 @@
+"""A distillation on disk: one folder, a part of it a stage, each tied to all that decided it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from polymux import __version__
+from polymux.distill.settings import Settings
+from polymux.errors import UsageError
+from polymux.folders import written
+from polymux.progress import Progress
+
+MANIFEST = "stage.json"
+
+
+def identity_of(**decides: Any) -> str:
+    """A name for settings and data: equal names, equal results."""
+    text = json.dumps(decides, sort_keys=True, default=str)
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every stage is given: the settings as they were read, and where to write."""
+
+    settings: Settings
+    base: Path
+    """Paths in the settings are relative to this folder."""
+    out: Path
+    device: str
+    force: bool
+    checkpoint_seconds: float
+    progress: Progress | None
+
+    def tell(self, what: str, done: int, total: int | None) -> None:
+        """Say how far a stage is."""
+        if self.progress:
+            self.progress(what, done, total)
+
+    def prefixed(self, name: str) -> Progress:
+        """Progress of a part, under its name."""
+        return lambda what, done, total: self.tell(f"{name}: {what}", done, total)
+
+    def path(self, pattern: str, **names: str) -> str:
+        """A PATH of the settings for a language or split, as it can be opened from anywhere."""
+        from polymux.readers import anchored
+
+        found = pattern
+        for name, value in names.items():
+            found = found.replace("{" + name + "}", value)
+        return anchored(found, self.base)
+
+    def manifest(self, place: str) -> dict[str, Any] | None:
+        """What a finished part says of itself."""
+        file = self.out / place / MANIFEST
+        if not file.is_file():
+            return None
+        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return told
+
+    def done(self, place: str, identity: str) -> dict[str, Any] | None:
+        """The manifest of a part that is there and was made from the same; None: it is to be made.
+
+        Raises:
+            UsageError: it was made with other settings or from other data, and not `force`.
+        """
+        told = self.manifest(place)
+        if told is None or told["identity"] == identity:
+            return told
+        if not self.force:
+            raise UsageError(
+                f"{self.out / place} was made with other settings or from other data",
+                "give another `out`, or --force to make anew what no longer fits",
+            )
+        return None
+
+    @contextmanager
+    def making(self, place: str, identity: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """A folder to fill and a manifest to write into; both stay only if the block ends well."""
+        told: dict[str, Any] = {"polymux": __version__, "identity": identity}
+        with written(self.out / place, force=True) as draft:
+            yield draft, told
+            text = json.dumps(told, ensure_ascii=False, indent=1)
+            (draft / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+    def needed(self, place: str, stage: str) -> Mapping[str, Any]:
+        """The manifest of a part that this stage stands on.
+
+        Raises:
+            UsageError: it is not there yet.
+        """
+        told = self.manifest(place)
+        if told is None:
+            raise UsageError(f"{self.out / place} is not there yet", f"run --stage {stage} first")
+        return told

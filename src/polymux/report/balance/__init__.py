@@ -1,0 +1,132 @@
+"""The report of a distillation: which system does what for which languages, and at what cost.
+
+One Markdown text and one self-contained page with plots, both from the same plain record.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from polymux.report import words
+from polymux.report.balance import scores, training
+from polymux.report.balance.plots import legend, plots
+from polymux.report.balance.record import Record
+from polymux.report.balance.table import Section, Table
+
+__all__ = ["Record", "markdown", "page"]
+
+_LONGEST = 1000
+# What Markdown, GitHub's tables or its mathematics would read as more than itself.
+_MARKS = re.compile(r"[\\`*_\[\]#|~$]")
+_LIST = re.compile(r"^(\d*)([-+=.)])(?=\s|$|[-=])")
+
+
+def markdown(record: Record) -> str:
+    """The report as one Markdown text.
+
+    Args:
+        record: What the report says, see `polymux.report.balance.record`.
+    """
+    parts = [f"# {_plain(record['name'])}", *map(_paragraph, _opening(record))]
+    for section in _sections(record):
+        parts += [f"## {_plain(section.title)}", *map(_paragraph, section.said)]
+        if section.listed:
+            parts.append("\n".join(f"- {_paragraph(item)}" for item in section.listed))
+        for table in section.tables:
+            parts += [f"**{_plain(table.caption)}**"] if table.caption else []
+            parts.append(_markdown_table(table))
+    return "\n\n".join(parts) + "\n"
+
+
+def page(record: Record) -> str:
+    """The report as one page that asks no host for anything and runs no script.
+
+    Args:
+        record: What the report says, see `polymux.report.balance.record`.
+
+    Raises:
+        UsageError: matplotlib, of the extra `distill`, is not installed.
+    """
+    template = files("polymux.report") / "templates" / "balance.css"
+    style = Markup(template.read_text(encoding="utf-8"))  # noqa: S704 - written by us
+    return (
+        _environment()
+        .get_template("balance.html")
+        .render(
+            record=record,
+            opening=_opening(record),
+            sections=_sections(record),
+            plots=plots(record),
+            legend=legend(record),
+            style=style,
+            style_hash="sha256-"
+            + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        )
+    )
+
+
+def _opening(record: Record) -> list[str]:
+    languages = words.count(len(record["languages"]), "language")
+    named = f" ({', '.join(record['languages'])})" if record["languages"] else ""
+    what = (
+        f"{words.count(len(record['systems']), 'system')} trained on {languages}{named} with "
+        f"{words.count(len(record['seeds']), 'seed')}, scored by how well each guesses masked "
+        "words and by probes on its frozen encoder; where there are several seeds, ± is their "
+        f"sample standard deviation. {record['reconstruction']}"
+    )
+    return [what, f"Made by polymux {record['polymux']} on {record['machine']}."]
+
+
+def _sections(record: Record) -> list[Section]:
+    """All but the opening; a part of which the record holds nothing is left out."""
+    made = [
+        scores.claims(record),
+        scores.comparisons(record),
+        *(scores.probe(record, task) for task in record["probes"]),
+        scores.masked_words(record),
+        training.systems(record),
+        training.teachers(record),
+        training.text(record),
+        Section("notes", "Notes", listed=record["notes"]),
+        training.settings(record),
+    ]
+    return [section for section in made if section.tables or section.listed]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("polymux.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cut"] = words.cut
+    return environment
+
+
+def _markdown_table(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(map(_plain, cells))} |"
+
+    rule = ["---", *("---" if table.worded else "--:" for _ in table.header[1:])]
+    return "\n".join([line(table.header), f"| {' | '.join(rule)} |", *map(line, table.rows)])
+
+
+def _paragraph(text: str) -> str:
+    """A text that begins no list, rule or heading."""
+    return _LIST.sub(r"\1\\\2", _plain(text))
+
+
+def _plain(text: str) -> str:
+    """A text on one line that Markdown shows as it is."""
+    shown = " ".join(words.cut(text, _LONGEST).split())
+    shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKS.sub(lambda mark: "\\" + mark[0], shown)
