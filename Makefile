@@ -1,5 +1,5 @@
 # Each target sets up what it needs: Python >= 3.11 and make are enough.
-.PHONY: demo test check docs bench install clean
+.PHONY: demo test check docs bench encoder install clean
 .DEFAULT_GOAL := demo
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -28,6 +28,11 @@ docs: .venv/installed-dev
 BENCH ?= --million
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py $(BENCH)
+
+# The multilingual encoder to start from, into runs/encoder/systems/encoder/1; some twenty minutes.
+encoder: .venv/installed-dev
+	$(BIN)/polymux distill examples/distill/encoder.toml \
+		--stage corpus --stage tokenizer --stage encoder
 
 install: .venv/installed-dev
 

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import typer
+from pydantic import BaseModel
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 import polymux
 from polymux.cli import app
+from polymux.distill import settings
+from polymux.distill.learning.losses import LOSSES
+from polymux.distill.text.sampling import SAMPLINGS
 from polymux.readers import READERS
 from polymux.records import FIELDS
 from polymux.selection import STRATEGIES, Strategy
@@ -180,6 +186,89 @@ def python() -> str:
     return "\n".join(_public(name) for name in sorted(polymux.__all__, key=str.lower))
 
 
+def distillation() -> str:
+    """Every setting of a distillation with its default, section by section."""
+    parts = []
+    for name, section in SECTIONS.items():
+        rows = [
+            (
+                f"`{key}`",
+                f"`{_told(field.default)}`" if not field.is_required() else "required",
+                about.get(key, ""),
+            )
+            for about in [_attribute_docs(section)]
+            for key, field in section.model_fields.items()
+            if key not in SECTIONS and key != "systems"
+        ]
+        title = f"## [{name}]" if name else "## The file itself"
+        parts.append(f"{title}\n\n{first_line(section)}.\n\n" + table(TOLD, rows))
+    return "\n\n".join(parts)
+
+
+TOLD = ("setting", "default", "what")
+SECTIONS: dict[str, type[BaseModel]] = {
+    "": settings.Settings,
+    "corpus": settings.Corpus,
+    "tokenizer": settings.Tokenizer,
+    "model": settings.Model,
+    "training": settings.Training,
+    "teachers": settings.Teachers,
+    "systems.NAME": settings.System,
+    "evaluate": settings.Evaluation,
+}
+
+
+def _told(value: object) -> str:
+    """A default as TOML has it."""
+    if value is None or "Undefined" in repr(value):
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value)
+
+
+def _attribute_docs(section: type) -> dict[str, str]:
+    """The docstrings under the attributes of a class, by attribute."""
+    body = ast.parse(inspect.getsource(section)).body[0]
+    told = {}
+    nodes = body.body if isinstance(body, ast.ClassDef) else []
+    for node, after in pairwise(nodes):
+        if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr):
+            text = ast.literal_eval(after.value)
+            told[ast.unparse(node.target)] = " ".join(str(text).split())
+    return told
+
+
+def samplings() -> str:
+    """Every sampling, and what it does."""
+    return table(
+        ("sampling", "what is kept and drawn"),
+        ((f"`{name}`", first_line(rule)) for name, rule in SAMPLINGS.items()),
+    )
+
+
+def losses() -> str:
+    """Every loss with its default weight and temperature."""
+    return table(
+        ("loss", "what is learned from", "alpha", "temperature"),
+        (
+            (f"`{n}`", rule.about, f"{rule.alpha:g}", f"{rule.temperature:g}")
+            for n, rule in LOSSES.items()
+        ),
+    )
+
+
+def systems() -> str:
+    """The systems that are trained unless others are named."""
+    return table(
+        ("system", "settings"),
+        (
+            (f"`{n}`", ", ".join(f"`{k} = {json.dumps(v)}`" for k, v in told.items()))
+            for n, told in settings.SYSTEMS.items()
+        ),
+    )
+
+
 def modules() -> str:
     """The tree of the package: every module with the first line of its docstring."""
     root = Path(polymux.__file__).parent
@@ -198,6 +287,10 @@ def _place(path: Path) -> tuple[str, ...]:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "distill-settings": distillation,
+    "distill-samplings": samplings,
+    "distill-losses": losses,
+    "distill-systems": systems,
     "command-line": command_line,
     "formats": formats,
     "modules": modules,

@@ -6,6 +6,7 @@ had: what they leave open is a reconstruction, and a setting.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,10 @@ from polymux.folders import claimed
 from polymux.progress import Progress
 
 __all__ = ["Distilled", "distill"]
+
+# Names that a system would take from a stage or from a folder of its scores.
+RESERVED = frozenset({"corpus", "tokenizer", "teachers", "evaluate", "report", "majority"})
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ def distill(
     base = path.resolve().parent
     work = Work(settings, base, base / settings.out, device, force, checkpoint_seconds, progress)
     known = _stages(work)
+    _check(work)
     strange = [stage for stage in stages if stage not in known]
     if strange:
         raise UsageError(f"no stage {strange[0]!r}", f"choose of: {', '.join(known)}")
@@ -73,17 +79,49 @@ def distill(
     return Distilled(work.out, tuple(asked))
 
 
+def _check(work: Work) -> None:
+    """Look at every name that is used hours later, before anything is begun."""
+    from importlib.util import find_spec
+
+    from polymux.distill.learning.losses import loss_named
+    from polymux.distill.text.sampling import sampling_named
+
+    settings = work.settings
+    sampling_named(settings.tokenizer.sampling)
+    for name, system in settings.systems.items():
+        loss_named(system.loss)
+        sampling_named(system.sampling)
+        teacher = system.start.removeprefix("teacher:")
+        if teacher != system.start and teacher not in settings.languages:
+            raise UsageError(
+                f"system {name} starts from the teacher of {teacher}, which there is not",
+                f"choose of: {', '.join(settings.languages)}",
+            )
+        if name in RESERVED or not _NAME.fullmatch(name):
+            raise UsageError(
+                f"a system cannot be called {name!r}",
+                "give a name of letters, digits, -, + and _ that is no stage's",
+            )
+    if find_spec("sklearn") is None or find_spec("matplotlib") is None:
+        raise UsageError(
+            "scikit-learn and matplotlib are not installed: probes and plots need them",
+            "pip install 'polymux[distill]'",
+        )
+
+
 def _stages(work: Work) -> dict[str, Callable[[Work], None]]:
     """What is done in which order; each system is a stage of its own."""
-    from polymux.distill import models, stages
+    from polymux.distill import stages
     from polymux.distill.evaluation import evaluate
     from polymux.distill.results import report
+    from polymux.distill.systems import system
+    from polymux.distill.teaching import teachers
 
-    systems = {name: partial(models.system, name=name) for name in work.settings.systems}
+    systems = {name: partial(system, name=name) for name in work.settings.systems}
     return {
         "corpus": stages.corpus,
         "tokenizer": stages.tokenizer,
-        "teachers": models.teachers,
+        "teachers": teachers,
         **systems,
         "evaluate": evaluate,
         "report": report,

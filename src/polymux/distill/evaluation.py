@@ -11,10 +11,11 @@ import torch
 
 from polymux.distill.learning import network
 from polymux.distill.learning.network import hidden_logits
-from polymux.distill.models import load_teacher, new_model
+from polymux.distill.models import new_model
 from polymux.distill.scoring.probes import SCORES, SPLITS, Data, Matrix, majority, matrix
 from polymux.distill.scoring.words import fixed_masks, score_words, written_by
 from polymux.distill.stages import contents, lines_of, load_tokenizer
+from polymux.distill.teaching import load_teacher
 from polymux.distill.text.blocks import as_rows
 from polymux.distill.work import Work, identity_of
 from polymux.encoders.pytorch import device_named

@@ -25,13 +25,17 @@ class Corpus(_Section):
     text: str
     """A PATH with {language} in it."""
     split: Literal["documents", "blocks", "lines"] = "documents"
+    """What stays together: documents (an empty line parts them in plain text), blocks of lines."""
     block_lines: int = Field(default=25, ge=1)
+    """Lines a block."""
     dev: float = Field(default=0.02, gt=0, lt=0.5)
+    """Share of the characters that the teachers are compared on."""
     test: float = Field(default=0.02, gt=0, lt=0.5)
-    """Shares of the characters."""
+    """Share of the characters whose words are guessed at the end."""
     largest: dict[str, int] = {}
     """Bytes of training text a language may have at most."""
     premiums: dict[str, float] = {}
+    """Bytes of a language for a byte of English, where the table has none or another is wanted."""
     overlap: float = Field(default=0.01, ge=0, le=1)
     """Share of a probe's test sentences that may stand in the training text."""
 
@@ -40,7 +44,9 @@ class Tokenizer(_Section):
     """The one vocabulary of all models."""
 
     kind: Literal["bpe", "unigram"] = "bpe"
+    """How words are cut."""
     vocabulary: int = Field(default=16000, ge=300)
+    """Entries, 256 bytes and 5 special tokens among them."""
     path: str | None = None
     """A tokenizer to take instead of training one: a folder, or a name on the hub."""
     sampling: str = "balanced"
@@ -51,11 +57,17 @@ class Model(_Section):
     """The shape of teachers and students."""
 
     type: str = "modernbert"
+    """A model type of transformers that has a head for masked words."""
     layers: int = 6
+    """Of a modernbert, as the three below."""
     hidden: int = 256
+    """Width."""
     heads: int = 4
+    """Of the attention."""
     intermediate: int = 384
+    """Width of the gated feed-forward layer."""
     length: int = Field(default=128, ge=8)
+    """Tokens a row, special ones included."""
     settings: dict[str, Any] = {}
     """What the configuration of `type` shall say; for other types than modernbert all of it."""
 
@@ -70,28 +82,44 @@ class Training(_Section):
     micro_batch: int = Field(default=32, ge=1)
     """Rows that go through the model together."""
     lr: float = Field(default=1e-3, gt=0)
+    """Learning rate at its highest."""
     warmup: float = Field(default=0.04, ge=0, le=1)
+    """Share of the updates."""
     schedule: Literal["stable", "linear", "cosine", "constant"] = "stable"
+    """Of the learning rate; `stable` cools down over the last fifth."""
     weight_decay: float = Field(default=0.1, ge=0)
+    """Never of biases and gains."""
     betas: tuple[float, float] = (0.9, 0.98)
+    """Of AdamW."""
     clip: float = Field(default=1.0, gt=0)
+    """Largest norm of the gradient."""
     precision: Literal["bfloat16", "float32"] = "bfloat16"
+    """Of forward passes; weights and softmax are float32."""
     optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon` for the matrices of hidden layers, AdamW for the rest."""
     masked: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the tokens that are hidden."""
     random: float = Field(default=0.1, ge=0, le=1)
+    """Of the hidden: share behind a random token of the same language."""
     kept: float = Field(default=0.1, ge=0, le=1)
+    """Of the hidden: share that stays as it is."""
     packed: bool = True
+    """Lines run on and rows are full; otherwise a row is a line, cut at the length."""
 
 
 class Teachers(_Section):
     """One monolingual model a language."""
 
     tokens: int = Field(default=1_200_000, ge=1)
+    """Of each teacher."""
     path: str | None = None
     """Ready ones, with {language} in it, instead of training them."""
     vocabulary: Literal["shared", "masked", "subset", "match"] = "shared"
+    """`masked`: words of the language only; `subset`, `match`: words of their own."""
     cached: Literal["no", "top-k", "sampled"] = "no"
+    """What is kept of their answers, where they are asked beforehand."""
     k: int = Field(default=32, ge=1)
+    """Words kept of an answer."""
     maskings: int = Field(default=2, ge=1)
     """Different masks of a row, where teachers are cached."""
     weak: Literal["keep", "drop"] = "keep"
@@ -102,13 +130,19 @@ class System(_Section):
     """One model that is made from all languages."""
 
     loss: str = "soft"
+    """Of the table of losses."""
     sampling: str = "balanced"
+    """Of the table of samplings."""
     unit: Literal["bytes", "characters", "tokens"] = "bytes"
+    """What languages are measured by; bytes are divided by the premium."""
     options: dict[str, float] = {}
     """Of the sampling: alpha, tau, epochs."""
     alpha: float | None = Field(default=None, ge=0, le=1)
+    """Weight of the teacher; none: the loss's own."""
     temperature: float | None = Field(default=None, gt=0)
+    """None: the loss's own."""
     relation_weight: float = Field(default=1.0, ge=0)
+    """Of relations beside words."""
     compute: Literal["student", "total"] = "student"
     """`total`: as much as teachers and student together."""
     start: str = "random"
@@ -132,20 +166,28 @@ class Evaluation(_Section):
     pos: str | None = None
     """A PATH with {language} and {split} (train, dev, test) in it."""
     ner: str | None = None
+    """The same for names."""
     sentences: int = Field(default=400, ge=1)
     """Lines of each language whose words are guessed."""
     mask_seeds: tuple[int, ...] = (1, 2, 3)
+    """Each line is scored once under each."""
     train_words: int = Field(default=15_000, ge=1)
+    """Words a probe learns from at most, in whole sentences."""
     resamples: int = Field(default=1000, ge=1)
+    """Of the bootstrap."""
 
 
 class Settings(_Section):
     """The whole file."""
 
     out: str
+    """Where everything is written."""
     languages: tuple[str, ...] = Field(min_length=1)
+    """In the order of the tables."""
     groups: dict[str, tuple[str, ...]] = {}
+    """Languages whose scores are averaged, by name."""
     seeds: tuple[int, ...] = (1,)
+    """One training of each system a seed; teachers take the first."""
     paper: Literal["shared", "diverse"] | None = None
     """The language set whose numbers on the slides stand beside ours."""
     corpus: Corpus

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from polymux.folders import written
 from polymux.progress import Progress
 
 MANIFEST = "stage.json"
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 
 
 def identity_of(**decides: Any) -> str:
@@ -48,10 +51,18 @@ class Work:
         return lambda what, done, total: self.tell(f"{name}: {what}", done, total)
 
     def path(self, pattern: str, **names: str) -> str:
-        """A PATH of the settings for a language or split, as it can be opened from anywhere."""
+        """A PATH of the settings for a language or split, as it can be opened from anywhere.
+
+        `$NAME` in it is an environment variable.
+        """
         from polymux.readers import anchored
 
-        found = pattern
+        found = os.path.expandvars(pattern)
+        if unset := _VARIABLE.search(found):
+            raise UsageError(
+                f"{pattern}: the environment variable {unset[1]} is not set",
+                f"export {unset[1]}=..., or write the path out",
+            )
         for name, value in names.items():
             found = found.replace("{" + name + "}", value)
         return anchored(found, self.base)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from polymux.distill.learning.losses import Sparse
@@ -52,10 +52,10 @@ class Cache:
     """Answers by language and row, to be read by whoever masks the rows the same way."""
 
     kind: str
-    ids: Sequence[Int[np.ndarray, "answers k"]]
+    ids: Sequence[Integer[np.ndarray, "_ k"]]
     """By language."""
-    p: Sequence[Float[np.ndarray, "answers k"]]
-    starts: Sequence[Int[np.ndarray, "rows+1"]]
+    p: Sequence[Float[np.ndarray, "_ k"]]
+    starts: Sequence[Int[np.ndarray, "_"]]
     """Where the answers of each row begin; rows of one mask follow those of the one before."""
     rows: Sequence[int]
     """Rows of each language."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from polymux.errors import ModelError, UsageError
@@ -52,7 +52,7 @@ def bridge(
     kind: str,
     student: Mapping[str, int],
     teacher: Mapping[str, int],
-    text: Int[np.ndarray, " tokens"],
+    text: Integer[np.ndarray, " tokens"],
     *,
     unknown: int,
     specials: Mapping[str, str],
@@ -99,7 +99,11 @@ def bridge(
 
 
 def _made(
-    pairs: Mapping[int, int], student: int, teacher: int, text: Int[np.ndarray, " _"], unknown: int
+    pairs: Mapping[int, int],
+    student: int,
+    teacher: int,
+    text: Integer[np.ndarray, " _"],
+    unknown: int,
 ) -> Bridge:
     rows, columns = np.array(list(pairs)), np.array(list(pairs.values()))
     if not len(rows):

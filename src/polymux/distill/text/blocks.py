@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 
 # By what a language's text is measured; the keys of `Stream.sizes`.
 UNITS = ("bytes", "characters", "tokens")
@@ -32,7 +32,7 @@ class Block(NamedTuple):
 class Stream:
     """The text of a language as one row of token numbers, a separator after each line."""
 
-    ids: Int[np.ndarray, "tokens"]
+    ids: Integer[np.ndarray, "tokens"]
     ends: Int[np.ndarray, "lines"]
     """Where each line ends in `ids`, its separator included."""
     sizes: Mapping[str, Float[np.ndarray, "lines"]]
@@ -126,7 +126,7 @@ class Rows:
     def mean_tokens(self) -> float:
         """Tokens a row, special tokens left out."""
         if self.packed:
-            return min(self.tokens, self.length - 2)
+            return float(min(self.tokens, self.length - 2))
         starts = np.concatenate([[0], self.stream.ends[: self.lines - 1]])
         sizes = self.stream.ends[: self.lines] - 1 - starts
         return float(np.minimum(sizes, self.length - 2).mean())

@@ -101,7 +101,7 @@ class Draw:
 
     rows: Sequence[Rows]
     """By language."""
-    counts: Int[np.ndarray, "updates+1 languages"]
+    counts: Int[np.ndarray, "_ languages"]
     """How many rows of each language were drawn before an update."""
     seed: int
 

@@ -1,0 +1,237 @@
+"""The stages that train a system: one model for all languages, once for each seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polymux.distill.learning import network
+from polymux.distill.learning.cached import read_cache, write_cache
+from polymux.distill.learning.losses import Loss, loss_named
+from polymux.distill.learning.teachers import Live
+from polymux.distill.learning.training import Lesson, Plan, Weak
+from polymux.distill.models import (
+    TRAINING,
+    checkpoint_of,
+    flops_of,
+    masking_of,
+    new_model,
+    plan_of,
+    saved,
+    trained,
+)
+from polymux.distill.settings import System
+from polymux.distill.stages import load_stream, load_tokenizer, rows_of
+from polymux.distill.teaching import bridges_of, held_out_of, load_teacher
+from polymux.distill.text.blocks import Rows, Stream
+from polymux.distill.text.sampling import Mix, sampling_named
+from polymux.distill.work import Work, identity_of
+
+
+def system(work: Work, name: str) -> None:
+    """Train one system, once for each seed."""
+    for seed in work.settings.seeds:
+        _system(work, name, work.settings.systems[name], seed)
+
+
+def _system(work: Work, name: str, asked: System, seed: int) -> None:
+    settings = work.settings
+    place = f"systems/{name}/{seed}"
+    text = work.needed("tokenizer", "tokenizer")
+    loss = loss_named(asked.loss)
+    stands_on = _stands_on(work, asked, loss)
+    identity = identity_of(
+        text=text["identity"],
+        model=settings.model.model_dump(),
+        training=settings.training.model_dump(),
+        teachers=settings.teachers.model_dump() if loss.asks_teachers else None,
+        system=asked.model_dump(),
+        stands_on=stands_on,
+        seed=seed,
+    )
+    if work.done(place, identity) is not None:
+        return
+    tokenizer = load_tokenizer(work)
+    streams = {lang: load_stream(work, lang, "train") for lang in settings.languages}
+    model = _started(work, asked, tokenizer, seed)
+    forward = flops_of(work, model)
+    tokens = _tokens(work, asked)
+    rows, mix = _rows(work, streams, asked, tokenizer, tokens)
+    plan = plan_of(work, rows, mix, tokens, seed)
+    repeats = settings.teachers.maskings if _cached(work, loss) else 0
+    lesson = _lesson(work, asked, loss, rows, tokenizer, seed)
+    weak = _weak(work, lesson, model, tokenizer, plan, place) if loss.asks_teachers else None
+    fitted = trained(
+        work,
+        place,
+        identity,
+        model,
+        plan,
+        lesson,
+        seed,
+        tokenizer,
+        repeats_after=repeats,
+        weak=weak,
+    )
+    about = {
+        "system": name,
+        "seed": seed,
+        "settings": asked.model_dump(),
+        "alpha": dict(zip(settings.languages, lesson.alpha.tolist(), strict=True)),
+        "schedule": settings.training.schedule,
+    } | _told_of(work, lesson)
+    passes = TRAINING + (1 if loss.asks_teachers else 0)
+    flops = passes * forward * sum(plan.tokens.values())
+    saved(work, place, identity, model, tokenizer, plan, fitted, about, flops)
+
+
+def _told_of(work: Work, lesson: Lesson) -> dict[str, Any]:
+    """Coverage of other vocabularies, and the size of a cache."""
+    told: dict[str, Any] = {}
+    teaching = lesson.teaching
+    if isinstance(teaching, Live):
+        for place, over in enumerate(teaching.bridges):
+            if over is not None:
+                count, mass = teaching.mass.get(place, [0.0, 0.0])
+                told.setdefault("vocabulary", {})[work.settings.languages[place]] = {
+                    "tokens_covered": over.coverage,
+                    "mass_covered": mass / count if count else None,
+                }
+    elif teaching is not None:
+        told["cache_bytes"] = getattr(teaching, "size", 0)
+    return told
+
+
+def _stands_on(work: Work, asked: System, loss: Loss) -> list[str]:
+    """The teachers that decide a system: those it asks, or whose compute it may use."""
+    begins = asked.start.startswith("teacher:")
+    if not (loss.asks_teachers or asked.compute == "total" or begins):
+        return []
+    return [
+        work.needed(f"teachers/{lang}", "teachers")["identity"] for lang in work.settings.languages
+    ]
+
+
+def _tokens(work: Work, asked: System) -> float:
+    """How long a system is trained; `total` is what teachers and student took, in tokens."""
+    tokens = float(work.settings.training.tokens)
+    if asked.compute == "student":
+        return tokens
+    taught = sum(
+        work.needed(f"teachers/{lang}", "teachers")["tokens"] for lang in work.settings.languages
+    )
+    return float(taught + tokens * (TRAINING + 1) / TRAINING)
+
+
+def _rows(
+    work: Work, streams: Mapping[str, Stream], asked: System, tokenizer: Any, tokens: float
+) -> tuple[dict[str, Rows], Mix]:
+    """What of each language is kept, and the shares it is drawn by."""
+    sizes = {language: stream.size(asked.unit) for language, stream in streams.items()}
+    a_token = sum(sizes.values()) / sum(stream.size("tokens") for stream in streams.values())
+    mix = sampling_named(asked.sampling)(sizes, tokens * a_token, asked.options)
+    rows = {
+        language: rows_of(work, stream, tokenizer, stream.prefix(asked.unit, mix.kept[language]))
+        for language, stream in streams.items()
+    }
+    return rows, mix
+
+
+def _started(work: Work, asked: System, tokenizer: Any, seed: int) -> Any:
+    """The student before it learns: random, with a teacher's layers, or a checkpoint."""
+    model = new_model(work, tokenizer, seed)
+    if asked.start == "random":
+        return model
+    if asked.start.startswith("teacher:"):
+        path: str | Path = work.out / "teachers" / asked.start.removeprefix("teacher:")
+    else:
+        path = work.path(asked.start)
+        path = path if Path(path).is_dir() else asked.start
+    network.copy_layers(network.load(path)[0], model)
+    return model
+
+
+def _cached(work: Work, loss: Loss) -> bool:
+    return loss.asks_teachers and work.settings.teachers.cached != "no"
+
+
+def _lesson(
+    work: Work, asked: System, loss: Loss, rows: Mapping[str, Rows], tokenizer: Any, seed: int
+) -> Lesson:
+    alpha = loss.alpha if asked.alpha is None else asked.alpha
+    temperature = loss.temperature if asked.temperature is None else asked.temperature
+    languages = work.settings.languages
+    lesson = Lesson(torch.full((len(languages),), alpha), temperature)
+    if not loss.asks_teachers:
+        return lesson
+    answering = languages if asked.teachers == "own" else (*languages[1:], languages[0])
+    bridges = dict(zip(languages, bridges_of(work, tokenizer), strict=True))
+    live = Live(
+        [load_teacher(work, language)[0] for language in answering],
+        temperature,
+        [bridges[language] for language in answering],
+        loss.relations,
+    )
+    lesson.teaching = live
+    if loss.relations:
+        lesson.relation_weight = asked.relation_weight
+        hidden = live.models[0].config.hidden_size
+        lesson.relation_heads = math.gcd(lesson.relation_heads, hidden)
+    if _cached(work, loss):
+        lesson.teaching = _cache(work, live, rows, answering, tokenizer, seed)
+    return lesson
+
+
+def _cache(
+    work: Work,
+    live: Live,
+    rows: Mapping[str, Rows],
+    answering: Sequence[str],
+    tokenizer: Any,
+    seed: int,
+) -> Any:
+    settings = work.settings.teachers
+    identity = identity_of(
+        teachers=[work.needed(f"teachers/{lang}", "teachers")["identity"] for lang in answering],
+        rows={language: len(own) for language, own in rows.items()},
+        kind=(settings.cached, settings.k, settings.maskings),
+        temperature=live.temperature,
+        training=work.settings.training.model_dump(exclude={"tokens"}),
+        seed=seed,
+    )
+    place = f"cache/{identity}"
+    if work.done(place, identity) is None:
+        with work.making(place, identity) as (draft, told):
+            write_cache(
+                draft,
+                live,
+                list(rows.values()),
+                masking_of(work, tokenizer, seed, settings.maskings),
+                kind=settings.cached,
+                k=settings.k,
+                autocast=getattr(torch, work.settings.training.precision),
+                progress=work.progress,
+            )
+            told["bytes"] = sum(file.stat().st_size for file in draft.iterdir())
+    return read_cache(work.out / place)
+
+
+def _weak(
+    work: Work, lesson: Lesson, model: Any, tokenizer: Any, plan: Plan, place: str
+) -> Weak | None:
+    if work.settings.teachers.weak == "keep":
+        return None
+    table = work.needed("diagonal", "teachers")["loss"]
+    return Weak(
+        lesson,
+        model,
+        held_out_of(work, tokenizer, masking_of(work, tokenizer, 0)),
+        {i: table[i][i] for i in range(len(table))},
+        plan.updates,
+        torch.bfloat16,
+        checkpoint_of(work, place) / "weak.json",
+    )
