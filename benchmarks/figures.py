@@ -83,4 +83,14 @@ FIGURES: dict[str, Figure] = {
     "killed": Figure("work lost by kill -9", 1, 1, "shards", is_ceiling=True),
     "help": Figure("polymux --help", 0.3, 0.15, "s", is_ceiling=True),
     "overhead": Figure("select besides encoding, 10k pool", 3, 1.5, "s", is_ceiling=True),
+    "live-teachers": Figure(
+        "a student with live teachers of its size, over plain masked-LM", 1.5, 1.35, "x",
+        is_ceiling=True,
+    ),
+    "cached-teachers": Figure(
+        "a student with cached teachers, over plain masked-LM", 1.1, 1.0, "x", is_ceiling=True
+    ),
+    "authors-shape": Figure(
+        "tokens/s over the shape of the method's authors, equal layers", 10, 20, "x"
+    ),
 }  # fmt: skip

@@ -134,6 +134,11 @@ def _dry_run(given: Given) -> Iterator[Row]:
         yield Row(f"{row['what']}: said over true", (row["ratio"],), "x", note)
 
 
+def _distilling(given: Given) -> Iterable[Row]:
+    rows: Iterable[Row] = _module("distilling").rows(quick=given.quick, repeats=given.repeats)
+    return rows
+
+
 def _prefilter(given: Given) -> Iterator[Row]:
     """The share of the full choice that is left, by what is kept of the pool."""
     cap = 20 if given.quick else 300
@@ -176,5 +181,10 @@ PARTS: dict[str, Part] = {
     "dry_run": Part("What `--dry-run` said, beside what then was true.", _dry_run),
     "prefilter": Part("The share of the full choice that `--prefilter` keeps.", _prefilter),
     "startup": Part("What a command costs besides encoding.", _with_models("startup")),
+    "distilling": Part(
+        "Tokens a second of `polymux distill`'s trainings: teachers live and cached against plain "
+        "training, and one change after the other from the authors' shape; rows of 128.",
+        _distilling,
+    ),
     "gpu": Part("The 12 x 768 model on a CUDA device.", _with_models("gpu"), is_usual=False),
 }
