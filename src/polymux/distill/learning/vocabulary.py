@@ -89,10 +89,10 @@ def bridge(
         if specials.get(word, word) in teacher and (kind != "masked" or own[number])
     }
     if kind == "subset" and len(set(pairs.values())) < len(teacher):
-        lacking = [word for word in teacher if word not in student and word not in specials]
+        there = set(pairs.values())
+        lacking = [word for word, number in teacher.items() if number not in there]
         raise ModelError(
-            f"{len(teacher) - len(set(pairs.values()))} of its words are not the student's, such "
-            f"as {lacking[0] if lacking else '?'}",
+            f"{len(lacking)} of its words are not the student's, such as {lacking[0]}",
             "give [teachers] vocabulary = 'match', which drops them",
         )
     return _made(pairs, len(student), len(teacher), text, unknown)
@@ -121,4 +121,4 @@ def _made(
         check_invariants=True,
     ).coalesce()
     covered = float(known.numpy()[text].mean()) if len(text) else 0.0
-    return Bridge(matrix.to_sparse_csr(), to_teacher, known, covered)
+    return Bridge(matrix, to_teacher, known, covered)
