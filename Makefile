@@ -50,7 +50,7 @@ install: .venv/installed-dev
 	@touch $@
 
 .venv/installed-bench: .venv/installed
-	$(PIP) --editable '.[bench,openvino,ray]'
+	$(PIP) --editable '.[bench,distill,openvino,ray]'
 	@touch $@
 
 clean:
