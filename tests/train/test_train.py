@@ -90,6 +90,7 @@ def test_the_manifest_says_what_decided_the_weights(tmp_path: Path) -> None:
         "betas": [0.9, 0.999],
         "clip": None,
         "precision": "float32",
+        "optimizer": "adamw",
         "bucketed": False,
         "seed": 22,
     }
