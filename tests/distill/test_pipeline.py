@@ -303,3 +303,26 @@ def test_scores_of_each_sentence_are_kept_for_the_bootstrap(whole: Path) -> None
     with np.load(whole / "evaluation/student/1/ner.npz") as counts:
         assert set(counts) == {"hi hi", "hi de", "de hi", "de de"}
         assert counts["hi de"].shape == (100, 3)
+
+
+def test_two_processes_train_the_student_of_one(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole.parent, tmp_path / "two")
+    run = tmp_path / "two/run"
+    shutil.rmtree(run / "systems/student")
+    script = tmp_path / "run.py"
+    script.write_text(RUN, encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launch += ["--master-addr", "127.0.0.1", "--master-port", "0", "--rdzv-backend", "c10d"]
+    launch += ["--rdzv-endpoint", "127.0.0.1:0"]
+    told = subprocess.run(
+        [*launch, str(script), str(tmp_path / "two/distill.toml"), "student"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    one, two = (stage(place / "systems/student/1") for place in (whole, run))
+    assert two["tokens"] == one["tokens"]
+    ours, theirs = (np.array(made["losses"])[:, 1] for made in (two, one))
+    np.testing.assert_allclose(ours[:20], theirs[:20], rtol=1e-3)
+    assert two["final_loss"] == pytest.approx(one["final_loss"], rel=0.02)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from polymux.distill.settings import read_settings
-from polymux.distill.work import Work
+from polymux.distill.work import Work, processes
 from polymux.errors import UsageError
 from polymux.folders import claimed
 from polymux.progress import Progress
@@ -58,6 +59,9 @@ def distill(
     goes on inside a stage from its last checkpoint. What was made with other settings or from other
     data is never taken: it is refused, or made anew with `force`.
 
+    Started by `accelerate launch` or `torchrun`, every training shares its rows among the
+    processes; all else is done by each, and written by the first.
+
     Raises:
         InputError: the configuration or a text cannot be used: file, key, what to do.
         UsageError: no such stage, one that stands on another that is missing, or stale results.
@@ -66,6 +70,8 @@ def distill(
     path = Path(config)
     settings = read_settings(path)
     base = path.resolve().parent
+    if not processes().is_main_process:
+        progress = None
     work = Work(settings, base, base / settings.out, device, force, checkpoint_seconds, progress)
     known = _stages(work)
     _check(work)
@@ -73,7 +79,7 @@ def distill(
     if strange:
         raise UsageError(f"no stage {strange[0]!r}", f"choose of: {', '.join(known)}")
     asked = [stage for stage in known if not stages or stage in stages]
-    with claimed(work.out):
+    with claimed(work.out) if processes().is_main_process else nullcontext():
         for stage in asked:
             known[stage](work)
     return Distilled(work.out, tuple(asked))

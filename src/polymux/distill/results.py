@@ -16,7 +16,7 @@ from polymux.distill.evaluation import RANDOM, counts_of, encoders
 from polymux.distill.paper import PAPER
 from polymux.distill.scoring.claims import verdicts
 from polymux.distill.scoring.probes import SCORES
-from polymux.distill.work import Work
+from polymux.distill.work import Work, processes
 from polymux.statistics import paired_bootstrap
 
 TRANSFERS = ("in-language", "zero-shot")
@@ -28,6 +28,8 @@ def report(work: Work) -> None:
     from polymux.report.balance import markdown, page
 
     told = record(work)
+    if not processes().is_main_process:
+        return
     for name, text in (
         ("results.json", json.dumps(told, ensure_ascii=False, indent=1) + "\n"),
         ("report.md", markdown(told)),

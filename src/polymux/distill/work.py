@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from polymux import __version__
@@ -26,6 +27,20 @@ def identity_of(**decides: Any) -> str:
     """A name for settings and data: equal names, equal results."""
     text = json.dumps(decides, sort_keys=True, default=str)
     return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def processes() -> Any:
+    """Which process this is, of how many: one, unless a launcher began more."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+@contextmanager
+def _thrown_away() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="polymux-") as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +110,14 @@ class Work:
     def making(self, place: str, identity: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """A folder to fill and a manifest to write into; both stay only if the block ends well."""
         told: dict[str, Any] = {"polymux": __version__, "identity": identity}
-        with written(self.out / place, force=True) as draft:
+        state = processes()
+        # Of several processes all make the same, and the first one's stays.
+        place_for = written(self.out / place, force=True)
+        with place_for if state.is_main_process else _thrown_away() as draft:
             yield draft, told
             text = json.dumps(told, ensure_ascii=False, indent=1)
             (draft / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        state.wait_for_everyone()
 
     def needed(self, place: str, stage: str) -> Mapping[str, Any]:
         """The manifest of a part that this stage stands on.

@@ -10,8 +10,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Unpack
 
+from accelerate import PartialState
+
 from polymux import __version__
 from polymux.encoders import load_for_training, readable
+from polymux.errors import UsageError
 from polymux.progress import Progress
 from polymux.records import Pool
 from polymux.tasks import Feature
@@ -66,6 +69,8 @@ def train(
         UsageError: settings that cannot be, or `out` is not empty.
         WorkError: the loss is not finite, or the device has no memory for one row.
     """
+    if PartialState().num_processes > 1:
+        raise UsageError("fine-tuning runs in one process", "start polymux without a launcher")
     chosen = preset_of(preset, pool.task)
     recipe = chosen.recipe(lr, epochs, batch_size, accumulation, seed, bucketed=bucketed)
     job = Job.begun(out, force=force, resume=resume)

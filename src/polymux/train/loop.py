@@ -112,16 +112,18 @@ class Trainer:
         """One update from the micro-batches `rows`; gives the mean loss over all their units."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         while True:
             size = self.at_once
-            micro = [part[i : i + size] for part in rows for i in range(0, len(part), size)]
+            own = [part[rank::processes] for part in rows]
+            micro = [part[i : i + size] for part in own for i in range(0, len(part), size)]
             torch.default_generator.manual_seed(seed)
             if self.device.type == "cuda":
                 torch.cuda.manual_seed(seed)
             try:
                 return self._step(micro)
             except torch.OutOfMemoryError as error:
-                largest = max(len(part) for part in micro)
+                largest = max(map(len, micro))
                 if largest == 1:
                     raise WorkError(
                         "one example does not fit into the device's memory",
@@ -137,7 +139,9 @@ class Trainer:
         self.optimizer.zero_grad()
         made = [self.collate(part) for part in micro]
         weights = [self.units(batch) for batch in made]
-        whole = sum(weights)
+        mine = sum(weights)
+        # Of several processes each takes its part of the rows, and divides by the sum at the end.
+        whole = mine if self.accelerator.num_processes == 1 else 1
         summed = 0.0
         for batch, weight in zip(made, weights, strict=True):
             if weight == 0:
@@ -150,16 +154,32 @@ class Trainer:
             share = value * (weight / whole)
             self.accelerator.backward(share)
             summed += float(share.detach())
+        if self.accelerator.num_processes > 1:
+            summed, mine = self._shared(summed, mine)
         if not math.isfinite(summed):
             raise WorkError(
                 f"the loss became {summed}",
                 "train with a lower --lr; nothing was written",
             )
-        if whole:
+        if mine:
             if self.clip is not None:
                 self.accelerator.clip_grad_norm_(self.model.parameters(), self.clip)
             self.optimizer.step()
         return summed
+
+    def _shared(self, summed: float, units: int) -> tuple[float, int]:
+        """Make loss and gradient those of all processes' rows; gives the mean loss and the units.
+
+        The sums are taken here, not by a wrapper around the model: a loss may use the model in any
+        way, and a process may have no row of an update.
+        """
+        told = torch.tensor([summed, units], dtype=torch.float64, device=self.device)
+        total, count = self.accelerator.reduce(told, "sum").tolist()
+        for weight in self.model.parameters():
+            if weight.requires_grad:
+                own = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                weight.grad = self.accelerator.reduce(own, "sum") / max(count, 1)
+        return total / max(count, 1), int(count)
 
 
 def _accelerator(trackers: Sequence[Any], folder: Path | None) -> Accelerator:
@@ -171,12 +191,9 @@ def _accelerator(trackers: Sequence[Any], folder: Path | None) -> Accelerator:
     if len(there) < len(set(trackers)):
         missing = [t for t in trackers if t not in {str(found) for found in there}]
         raise UsageError(f"the tracker {missing[0]} is not installed", f"pip install {missing[0]}")
-    made = Accelerator(
+    return Accelerator(
         log_with=there or None, project_config=ProjectConfiguration(logging_dir=logs)
     )
-    if made.num_processes > 1:
-        raise UsageError("training runs in one process", "start polymux without a launcher")
-    return made
 
 
 def _trainer(
@@ -189,9 +206,12 @@ def _trainer(
     trackers: Sequence[Any],
     folder: Path | None,
 ) -> Trainer:
+    accelerator = _accelerator(trackers, folder)
     where = torch.device(device_named(device))
+    if accelerator.num_processes > 1 and where.type == "cuda":
+        where = accelerator.device
     return Trainer(
-        accelerator=_accelerator(trackers, folder),
+        accelerator=accelerator,
         device=where,
         model=model.to(where).train(),
         optimizer=OPTIMIZERS[recipe.optimizer](model, recipe.lr, recipe.weight_decay, recipe.betas),
@@ -236,7 +256,8 @@ def _run(
         rate = recipe.rate(update, updates)
         loss = trainer.update(micro, _torch_seed(recipe.seed, update), rate)
         trainer.losses.append(loss)
-        if saved and saved.due() and update + 1 < updates:
+        first = trainer.accelerator.is_main_process
+        if saved and first and saved.due() and update + 1 < updates:
             saved.save(trainer)
         trainer.accelerator.log({"loss": loss, "lr": rate}, step=update + 1)
         if progress:
@@ -274,7 +295,8 @@ def fit(
     The state is saved into the folder `checkpoint` whenever `checkpoint_seconds` have passed;
     `resume` goes on from there to the same weights, if recipe and `identity` (what is trained on
     what) are those it was begun with. `length` of a row is what a bucketed recipe sorts by;
-    `trackers` are accelerate's, by name or as objects.
+    `trackers` are accelerate's, by name or as objects. Started by `accelerate launch` or
+    `torchrun`, each process takes its part of every batch; the result is that of all rows.
 
     Raises:
         UsageError: no rows, a checkpoint of something else, a tracker that is not there.
@@ -292,6 +314,8 @@ def fit(
         saved.load(trainer)
     elif saved:
         saved.forget()
+    # Nobody writes a checkpoint before all have read it.
+    trainer.accelerator.wait_for_everyone()
     if trackers:
         trainer.accelerator.init_trackers("polymux", config=asdict(recipe))
     start = len(trainer.losses)
@@ -306,7 +330,9 @@ def fit(
         with _own_randomness(trainer.device):
             _run(trainer, plan, recipe, updates, before, saved, progress)
     finally:
-        trainer.accelerator.end_training()
+        # Not end_training, which would part the processes for good: another training may follow.
+        for tracker in trainer.accelerator.trackers:
+            tracker.finish()
     model.eval()
     seconds = time.monotonic() - began
     per_epoch = recipe.updates_per_epoch(len(rows))

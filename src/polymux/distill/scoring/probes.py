@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,7 +141,7 @@ def fit_probe(train: Seen, dev: Seen, kind: str) -> Probe:
     names = tuple(sorted(set(train.gold)))
     if len(names) == 1:
         return Probe(mean, spread, np.zeros((len(mean), 1)), np.zeros(1), names, 0.0, 0)
-    probes = [_fitted(train, mean, spread, names, strength) for strength in STRENGTHS]
+    probes = list(_fitted(train, mean, spread, names))
     score = SCORES[kind][1]
     scores = [float(score(_counts(dev, one.says(dev.vectors), kind).sum(0))) for one in probes]
     return probes[int(np.argmax(scores))]
@@ -152,21 +152,24 @@ def _fitted(
     mean: Float[np.ndarray, "dim"],
     spread: Float[np.ndarray, "dim"],
     names: tuple[str, ...],
-    strength: float,
-) -> Probe:
+) -> Iterator[Probe]:
+    """A probe for each strength, from the strongest penalty on: each begins where one ended."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=1e-4)
-    with warnings.catch_warnings():
-        # How many iterations it took is told; the dev set says whether they were enough.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit((train.vectors - mean) / spread, train.gold)
-    weights, bias = model.coef_.T, model.intercept_
-    if len(names) == 2:
-        weights, bias = np.hstack([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
-    steps = int(model.n_iter_.max())
-    return Probe(mean, spread, weights.astype(np.float32), bias, names, strength, steps)
+    model = LogisticRegression(max_iter=_ITERATIONS, tol=1e-4, warm_start=True)
+    scaled, gold = (train.vectors - mean) / spread, train.gold
+    for strength in STRENGTHS:
+        with warnings.catch_warnings():
+            # How many iterations it took is told; the dev set says whether they were enough.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.set_params(C=strength).fit(scaled, gold)
+        weights, bias = model.coef_.T, model.intercept_
+        if len(names) == 2:
+            weights, bias = np.hstack([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
+        steps = int(model.n_iter_.max())
+        # A copy: the next fit goes on in the same arrays.
+        yield Probe(mean, spread, weights.astype(np.float32), bias.copy(), names, strength, steps)
 
 
 def _counts(seen: Seen, says: Sequence[str], kind: str) -> Counts:
