@@ -79,7 +79,9 @@ class _Soft(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits_NV: Tensor, p_NV: Tensor) -> Tensor:
         log_q = log_softmax(logits_NV, dim=-1, dtype=torch.float32)
-        value = -torch.einsum("nv,nv->n", p_NV, log_q)
+        # Autocast would round both tables to half precision.
+        with torch.autocast(log_q.device.type, enabled=False):
+            value = -torch.einsum("nv,nv->n", p_NV, log_q)
         ctx.save_for_backward(log_q.exp_().sub_(p_NV))
         return value
 

@@ -43,7 +43,8 @@ class Bridge:
 
         What the teacher gives to words that the student lacks is dropped, and the rest scaled up.
         """
-        p_NS = torch.sparse.mm(self.matrix, p_NT.T.contiguous()).T
+        with torch.autocast(p_NT.device.type, enabled=False):
+            p_NS = torch.sparse.mm(self.matrix, p_NT.T.contiguous()).T
         mass = p_NS.sum(1)
         return p_NS / mass.clamp_min(1e-12)[:, None], mass
 
@@ -86,7 +87,7 @@ def bridge(
     pairs = {
         number: teacher[specials.get(word, word)]
         for word, number in student.items()
-        if specials.get(word, word) in teacher and (kind != "masked" or own[number])
+        if specials.get(word, word) in teacher
     }
     if kind == "subset" and len(set(pairs.values())) < len(teacher):
         there = set(pairs.values())
@@ -95,23 +96,25 @@ def bridge(
             f"{len(lacking)} of its words are not the student's, such as {lacking[0]}",
             "give [teachers] vocabulary = 'match', which drops them",
         )
-    return _made(pairs, len(student), len(teacher), text, unknown)
+    said = {number: there for number, there in pairs.items() if kind != "masked" or own[number]}
+    return _made(pairs, said, len(student), len(teacher), text, unknown)
 
 
 def _made(
-    pairs: Mapping[int, int],
+    read: Mapping[int, int],
+    said: Mapping[int, int],
     student: int,
     teacher: int,
     text: Integer[np.ndarray, " _"],
     unknown: int,
 ) -> Bridge:
-    rows, columns = np.array(list(pairs)), np.array(list(pairs.values()))
+    rows, columns = np.array(list(said)), np.array(list(said.values()))
     if not len(rows):
         raise ModelError(
             "it has no word in common with the student", "give a teacher of the same kind of words"
         )
     to_teacher = torch.full((student,), unknown)
-    to_teacher[torch.from_numpy(rows)] = torch.from_numpy(columns)
+    to_teacher[list(read)] = torch.tensor(list(read.values()))
     known = torch.zeros(student, dtype=torch.bool)
     known[torch.from_numpy(rows)] = True
     matrix = torch.sparse_coo_tensor(
