@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from polymux.distill.learning.relations import relation_loss
 from polymux.distill.learning.vocabulary import Bridge, bridge
 from polymux.errors import ModelError, UsageError
 
@@ -61,10 +60,41 @@ def test_what_has_nothing_in_common_or_no_name_is_refused() -> None:
         made("union", TEACHER, SPECIALS)
 
 
-def test_equal_relations_cost_nothing_and_widths_may_differ() -> None:
-    wide = [torch.randn(2, 5, 32) for _ in range(3)]
-    assert float(relation_loss(wide, wide)) == pytest.approx(0, abs=1e-6)
-    narrow = [torch.randn(2, 5, 16) for _ in range(3)]
-    assert float(relation_loss(narrow, wide)) > 0
-    with pytest.raises(UsageError, match="no 8 equal parts"):
-        relation_loss([torch.randn(2, 5, 12)] * 3, wide)
+def test_specials_are_matched_by_what_they_do_and_not_by_their_names() -> None:
+    over = made("match", TEACHER, SPECIALS)
+    assert over is not None
+    assert over.read(torch.tensor([[0, 1, 2]])).tolist() == [[0, 1, 2]]
+    unnamed = made("match", TEACHER, {})
+    assert unnamed is not None
+    assert unnamed.read(torch.tensor([0, 1, 2])).tolist() == [1, 1, 1]
+
+
+def test_what_is_carried_over_sums_to_one_and_its_mass_is_what_was_not_dropped() -> None:
+    over = made("match", TEACHER, SPECIALS)
+    assert over is not None
+    p = torch.rand(6, 6, generator=torch.Generator().manual_seed(1)).softmax(-1)
+    with torch.autocast("cpu", torch.bfloat16):
+        told, mass = over.across(p)
+    torch.testing.assert_close(mass, 1 - p[:, 5])
+    torch.testing.assert_close(told.sum(1), torch.ones(6))
+    torch.testing.assert_close(told[:, 3] / told[:, 4], p[:, 4] / p[:, 3])
+    assert told[:, 5].tolist() == [0] * 6
+
+
+def test_masked_knows_the_words_of_the_text_and_no_others() -> None:
+    over = made("masked", STUDENT, {})
+    assert over is not None
+    assert over.known.tolist() == [False, False, False, True, True, True]
+    assert over.coverage == 1
+    fewer = bridge("masked", STUDENT, STUDENT, np.array([4, 4], np.uint16), unknown=1, specials={})
+    assert fewer is not None
+    assert fewer.known.tolist() == [False, False, False, False, True, False]
+    with pytest.raises(ModelError, match="not the student's"):
+        made("masked", TEACHER, SPECIALS)
+
+
+def test_masked_hides_no_word_from_the_teacher_that_reads_it() -> None:
+    # Its text has neither mask nor padding; a row has.
+    over = made("masked", STUDENT, {})
+    assert over is not None
+    assert over.read(torch.arange(6)).tolist() == [0, 1, 2, 3, 4, 5]

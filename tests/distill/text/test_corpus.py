@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import json
+import lzma
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polymux.distill.text.corpus import SPLITS, Text, read_texts
-from polymux.distill.text.overlap import overlap
-from polymux.errors import InputError
+from polymux.errors import InputError, UsageError
 
 
 def texts(
@@ -75,14 +80,108 @@ def test_too_little_text_is_told_with_its_file(tmp_path: Path) -> None:
     assert str(tmp_path / "x.txt") in str(error.value)
 
 
-def test_sentences_are_found_whole_or_by_eight_words_in_a_row() -> None:
-    text = ["Well, THE cat sat on the mat late yesterday evening and slept!", "Short one."]
-    tested = [
-        ["the", "cat", "sat", "on", "the", "mat", "late", "yesterday", "evening", "and", "died"],
-        ["short", "one", "."],
-        ["the", "cat", "sat"],
-        ["nothing", "of", "this", "stands", "there", "at", "all", "not", "a", "word"],
+def test_a_line_repeated_within_a_language_is_kept_once_wherever_it_stands(tmp_path: Path) -> None:
+    lines = [f"line {i}" for i in range(30)]
+    (tmp_path / "x.txt").write_text("\n".join(lines + lines[::-1] + [" line 3 "]) + "\n", "utf-8")
+    made = texts(tmp_path)["x"]
+    assert sorted(every(made)) == sorted(lines)
+    assert (made.read, made.repeated) == (61, 31)
+
+
+@given(
+    first=st.lists(st.sampled_from("abcdefghij"), min_size=12, max_size=40),
+    seed=st.integers(0, 1000),
+    split=st.sampled_from(["lines", "blocks", "documents"]),
+)
+def test_no_line_is_in_two_splits_or_two_languages(
+    tmp_path_factory: pytest.TempPathFactory, first: list[str], seed: int, split: str
+) -> None:
+    folder = tmp_path_factory.mktemp("texts")
+    own = {"a": [*first, *map(str, range(9))], "b": [*reversed(first), *map(str, range(5, 20))]}
+    for language, lines in own.items():
+        (folder / f"{language}.txt").write_text("\n\n".join(lines) + "\n", "utf-8")
+    made = texts(folder, split, seed=seed)
+    found = [line for text in made.values() for line in every(text)]
+    assert len(found) == len(set(found))
+    assert set(found) == {*own["a"], *own["b"]}
+    again = texts(folder, split, seed=seed)
+    assert [list(made[x].lines(part)) for x in "ab" for part in SPLITS] == [
+        list(again[x].lines(part)) for x in "ab" for part in SPLITS
     ]
-    found = overlap(text, tested)
-    assert (found.sentences, found.whole, found.partly) == (4, 1, 2)
-    assert found.share == 0.5
+
+
+def test_held_out_shares_are_of_characters_not_of_units(tmp_path: Path) -> None:
+    lines = [f"{i:03}" * (1 if i % 10 else 100) for i in range(400)]
+    (tmp_path / "x.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    made = texts(tmp_path, held_out={"dev": 0.1, "test": 0.3})["x"]
+    total = sum(map(len, lines))
+    for split, share in (("dev", 0.1), ("test", 0.3)):
+        held = list(made.lines(split))
+        assert share * total <= sum(map(len, held)) < share * total + 300
+
+
+@pytest.mark.parametrize(
+    ("suffix", "opened"), [("", open), (".gz", gzip.open), (".xz", lzma.open), (".bz2", bz2.open)]
+)
+def test_documents_of_a_packed_text_are_those_of_the_plain_one(
+    tmp_path: Path, suffix: str, opened: object
+) -> None:
+    path = tmp_path / f"x.txt{suffix}"
+    with opened(path, "wt", encoding="utf-8") as file:  # type: ignore[operator]
+        file.write("a1\na2\n\nb1\n\nc1\nc2\n\nd1\n")
+    made = read_texts(
+        {"x": str(path)},
+        split="documents",
+        block_lines=1,
+        held_out={"dev": 0.1, "test": 0.1},
+        largest={},
+        seed=0,
+    )["x"]
+    units = {tuple(unit) for part in SPLITS for unit in made.documents[part]}
+    assert units == {("a1", "a2"), ("b1",), ("c1", "c2"), ("d1",)}
+
+
+def test_each_record_of_another_format_is_a_document_of_its_lines(tmp_path: Path) -> None:
+    told = [{"text": "a1\na2\n\na3"}, {"text": "b1"}, {"text": "c1\nc2"}, {"text": "d1"}]
+    path = tmp_path / "x.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in told), "utf-8")
+    options = {"held_out": {"dev": 0.1, "test": 0.1}, "largest": {}, "seed": 0, "block_lines": 1}
+    made = read_texts({"x": str(path)}, split="documents", **options)["x"]  # type: ignore[arg-type]
+    units = {tuple(unit) for part in SPLITS for unit in made.documents[part]}
+    assert units == {("a1", "a2", "a3"), ("b1",), ("c1", "c2"), ("d1",)}
+
+
+def test_a_cut_counts_bytes_leaves_held_out_text_alone_and_keeps_one_document(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "x.txt").write_text("".join(f"{i:04}\u0915\n" for i in range(100)), "utf-8")
+    whole = texts(tmp_path)["x"]
+    # Four digits, three bytes of a letter, a line end: 8 bytes a line.
+    made = texts(tmp_path, largest={"x": 8 * 7})["x"]
+    assert list(made.lines("train")) == list(whole.lines("train"))[:7]
+    for split in ("dev", "test"):
+        assert list(made.lines(split)) == list(whole.lines(split))
+    assert len(list(texts(tmp_path, largest={"x": 55})["x"].lines("train"))) == 6
+    assert len(list(texts(tmp_path, largest={"x": 1})["x"].lines("train"))) == 1
+    assert list(texts(tmp_path, largest={"y": 1})["x"].lines("train")) == list(whole.lines("train"))
+
+
+def test_languages_are_shuffled_apart(tmp_path: Path) -> None:
+    for name in "ab":
+        lines = [f"{name} {i}" for i in range(40)]
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    made = texts(tmp_path)
+    held = [{line[2:] for line in made[name].lines("test")} for name in "ab"]
+    assert held[0] != held[1]
+
+
+def test_text_is_not_split_by_what_nobody_knows(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("one\ntwo\n", "utf-8")
+    with pytest.raises(UsageError, match="not split by 'pages'"):
+        texts(tmp_path, "pages")
+
+
+def test_signs_that_look_alike_are_not_made_one(tmp_path: Path) -> None:
+    lines = ["ﬁve ①", "five 1", "Ｆive", "İ", "i"]
+    (tmp_path / "x.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    assert sorted(every(texts(tmp_path)["x"])) == sorted(lines)

@@ -16,10 +16,10 @@ from polymux.errors import UsageError
 
 HEADS = 8
 # What models call their projections: three apart, or one that gives all three.
-_APART = {"query": "q", "q_proj": "q", "q_lin": "q", "key": "k", "k_proj": "k", "k_lin": "k"} | {
-    "value": "v",
-    "v_proj": "v",
-    "v_lin": "v",
+_APART = {
+    name: part[0]
+    for part in ("query", "key", "value")
+    for name in (part, f"{part}_proj", f"{part[0]}_proj", f"{part[0]}_lin")
 }
 _TOGETHER = "Wqkv"
 _LAYER = re.compile(r"\.(\d+)\.")

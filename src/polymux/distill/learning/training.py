@@ -141,9 +141,9 @@ class Weak:
 
     def __call__(self, update: int) -> None:
         """Before an update: look, every tenth of the training."""
+        self._restore(update)
         every = max(1, self.updates // LOOKS)
         if update == 0 or update % every:
-            self._restore(update)
             return
         losses = {
             str(language): held_out_loss(self.model, batches, self.autocast)

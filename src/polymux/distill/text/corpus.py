@@ -15,6 +15,7 @@ import numpy as np
 from polymux.errors import InputError, UsageError
 from polymux.progress import Progress
 from polymux.readers import read
+from polymux.readers.streams import COMPRESSED
 
 SPLITS = ("train", "dev", "test")
 # What stays together when text is split.
@@ -88,7 +89,7 @@ def _units(path: str, split: str, block_lines: int) -> tuple[int, list[list[str]
     for count, example in enumerate(pool):
         text = unicodedata.normalize("NFC", str(example.fields["text"]))
         lines = [line for line in text.splitlines() if line]
-        plain = example.file.removesuffix(".xz").removesuffix(".gz").endswith(".txt")
+        plain = example.file.endswith(tuple(f".txt{end}" for end in ("", *COMPRESSED)))
         follows = plain and before == (example.line - 1, example.file)
         before = (example.line, example.file)
         if (split == "documents" and follows) or (split == "blocks" and count % block_lines):
