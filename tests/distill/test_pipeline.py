@@ -290,6 +290,13 @@ def test_what_is_not_known_is_named_before_anything_is_begun(tmp_path: Path) -> 
     config = write_world(tmp_path, changed(CONFIG, systems={"a": {"sampling": "evenly"}}))
     with pytest.raises(UsageError, match="evenly"):
         distill(config, stages=["corpus"])
+    related = {"cached": "top-k"}, {"a": {"loss": "soft+relation"}}
+    config.write_text(changed(CONFIG, teachers=related[0], systems=related[1]))
+    with pytest.raises(UsageError, match="a cache keeps none"):
+        distill(config, stages=["corpus"])
+    config.write_text(changed(CONFIG, evaluate={"without": {"ner": ["fr"]}}))
+    with pytest.raises(InputError, match="without names languages"):
+        distill(config, stages=["corpus"])
     config.write_text(CONFIG.replace("{language}.txt", "$NOT_SET_AT_ALL/{language}.txt"))
     with pytest.raises(UsageError, match="NOT_SET_AT_ALL is not set"):
         distill(config, stages=["corpus"])
@@ -303,6 +310,22 @@ def test_scores_of_each_sentence_are_kept_for_the_bootstrap(whole: Path) -> None
     with np.load(whole / "evaluation/student/1/ner.npz") as counts:
         assert set(counts) == {"hi hi", "hi de", "de hi", "de de"}
         assert counts["hi de"].shape == (100, 3)
+
+
+def test_a_language_without_data_for_a_probe_is_left_out_of_it(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole.parent, tmp_path / "without")
+    shutil.rmtree(tmp_path / "without/de")
+    config = tmp_path / "without/distill.toml"
+    with pytest.raises(InputError, match="there is no such file"):
+        distill(config, stages=["evaluate"], force=True)
+    config.write_text(changed(CONFIG, evaluate={"without": {"ner": ["de"]}}))
+    stages = ["corpus", "evaluate", "report"]
+    distill(config, stages=stages, force=True, device="cpu")
+    told = json.loads((tmp_path / "without/run/results.json").read_text("utf-8"))
+    assert told["probes"]["ner"]["languages"] == ["hi"]
+    assert np.shape(told["probes"]["ner"]["systems"]["hl"]) == (1, 1, 1)
+    assert {c["group"] for c in told["comparisons"]} == {"low", "all"}
+    assert told["teachers"]["de"]["ner"] is None
 
 
 def test_two_processes_train_the_student_of_one(whole: Path, tmp_path: Path) -> None:

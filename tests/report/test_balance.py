@@ -48,6 +48,7 @@ def make_system(loss, epochs=1.0):
 def make_probe(score):
     return {
         "score": score,
+        "languages": LANGUAGES,
         "majority": {"matrix": [[0.25] * 3] * 3},
         "systems": {
             "student": [shifted(MATRIX, 0.05), shifted(MATRIX, 0.07)],
@@ -177,6 +178,20 @@ def test_group_means_are_those_of_the_diagonal_and_of_the_cells_into_the_group(f
     assert zero_shot[:3] == ["27.5 ± 1.4", "50.0 ± 1.4", "35.0 ± 1.4"]
     # A quarter of .1 + .4 + .2 + .6, half of .3 + .5.
     assert by_source == ["32.5 ± 1.4", "40.0 ± 1.4", "35.0 ± 1.4"]
+
+
+def test_a_language_without_data_for_a_probe_is_left_out_of_its_means_and_said(full):
+    probe = full["probes"]["pos"]
+    probe["languages"] = ["ur", "de"]
+    cut = [row[1:] for row in MATRIX[1:]]
+    probe["systems"]["hl"] = [cut]
+    probe["majority"]["matrix"] = [[0.25] * 2] * 2
+    probe["systems"] = {"hl": [cut]}
+    text = markdown(full).split("## Part of speech")[1].split("## Named entities")[0]
+    assert "There is no data for te; groups are means of the others." in text
+    assert rows(text, "In-language")["hl"][:3] == ["50.0", "90.0", "70.0"]
+    assert rows(text, "Zero-shot (Z-S)")["hl"][:3] == ["50.0", "60.0", "55.0"]
+    assert "<svg" in page(full)
 
 
 def test_one_seed_has_no_spread(full):

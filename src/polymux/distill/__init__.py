@@ -97,6 +97,11 @@ def _check(work: Work) -> None:
     for name, system in settings.systems.items():
         loss_named(system.loss)
         sampling_named(system.sampling)
+        if loss_named(system.loss).relations and settings.teachers.cached != "no":
+            raise UsageError(
+                f"system {name} learns relations, and a cache keeps none",
+                "give [teachers] cached = 'no', or a loss without +relation",
+            )
         teacher = system.start.removeprefix("teacher:")
         if teacher != system.start and teacher not in settings.languages:
             raise UsageError(

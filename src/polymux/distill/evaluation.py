@@ -44,7 +44,7 @@ def evaluate(work: Work) -> None:
         _scored(work, f"evaluation/{RANDOM}/{seed}", made, seed, data)
     for language in work.settings.languages:
         made = work.needed(f"teachers/{language}", "teachers")["identity"]
-        own = {task: {language: of_language[language]} for task, of_language in data.items()}
+        own = {t: {language: some[language]} for t, some in data.items() if language in some}
         _scored(work, f"evaluation/teachers/{language}", made, language, own)
 
 
@@ -73,7 +73,7 @@ def check_equal(work: Work) -> None:
 
 
 def _probe_data(work: Work) -> dict[str, Data]:
-    asked = {"pos": work.settings.evaluate.pos, "ner": work.settings.evaluate.ner}
+    probes = work.settings.evaluate.probes(work.settings.languages)
     return {
         task: {
             language: {
@@ -86,24 +86,22 @@ def _probe_data(work: Work) -> dict[str, Data]:
                 )
                 for split in SPLITS
             }
-            for language in work.settings.languages
+            for language in languages
         }
-        for task, pattern in asked.items()
-        if pattern
+        for task, (pattern, languages) in probes.items()
     }
 
 
 def _identity(work: Work, made: str) -> str:
     settings = work.settings.evaluate
-    patterns = [pattern for pattern in (settings.pos, settings.ner) if pattern]
     return identity_of(
         model=made,
         settings=settings.model_dump(exclude={"resamples"}),
         languages=work.settings.languages,
         data=[
             contents(work.path(pattern, language=language, split=split), "token-classification")
-            for pattern in patterns
-            for language in work.settings.languages
+            for pattern, languages in settings.probes(work.settings.languages).values()
+            for language in languages
             for split in SPLITS
         ],
     )

@@ -137,15 +137,17 @@ def _words(work: Work) -> dict[str, Any]:
     }
 
 
-def _tasks(work: Work) -> list[str]:
-    asked = {"pos": work.settings.evaluate.pos, "ner": work.settings.evaluate.ner}
-    return [task for task, pattern in asked.items() if pattern]
+def _probed(work: Work) -> dict[str, tuple[str, ...]]:
+    """By task the languages that have data for it."""
+    probes = work.settings.evaluate.probes(work.settings.languages)
+    return {task: languages for task, (_, languages) in probes.items()}
 
 
 def _probes(work: Work) -> dict[str, Any]:
     return {
         task: {
             "score": SCORES[task][0],
+            "languages": list(languages),
             "majority": {
                 "matrix": work.needed(f"evaluation/majority/{task}", "evaluate")[task]["matrix"]
             },
@@ -153,15 +155,19 @@ def _probes(work: Work) -> dict[str, Any]:
                 name: [one[task]["matrix"] for one in scored] for name, scored in encoders(work)
             },
         }
-        for task in _tasks(work)
+        for task, languages in _probed(work).items()
     }
 
 
 def cells(languages: Sequence[str], group: Sequence[str], transfer: str) -> list[tuple[str, str]]:
-    """The (source, target) pairs of a group: its own diagonal, or all others that lead into it."""
+    """The (source, target) pairs of a group: its own diagonal, or all others that lead into it.
+
+    Of a group's languages those count that are among `languages`.
+    """
+    inside = [language for language in group if language in languages]
     if transfer == "in-language":
-        return [(language, language) for language in group]
-    return [(s, t) for t in group for s in languages if s != t]
+        return [(language, language) for language in inside]
+    return [(s, t) for t in inside for s in languages if s != t]
 
 
 def _comparisons(work: Work) -> Iterator[dict[str, Any]]:
@@ -170,14 +176,14 @@ def _comparisons(work: Work) -> Iterator[dict[str, Any]]:
     pairs = [(ours, other) for other in systems if other != ours]
     if {"hl", "hl-balanced"} <= set(systems):
         pairs.append(("hl-balanced", "hl"))
-    for task in _tasks(work):
+    for task, languages in _probed(work).items():
         counts = {
             name: {seed: counts_of(work, name, seed, task) for seed in work.settings.seeds}
             for name in systems
         }
         for transfer in TRANSFERS:
             for group, members in groups(work).items():
-                chosen = cells(work.settings.languages, members, transfer)
+                chosen = cells(languages, members, transfer)
                 for mine, other in pairs if chosen else ():
                     work.tell(f"compare {task} {transfer}", 0, None)
                     found = paired_bootstrap(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -167,6 +168,8 @@ class Evaluation(_Section):
     """A PATH with {language} and {split} (train, dev, test) in it."""
     ner: str | None = None
     """The same for names."""
+    without: dict[Literal["pos", "ner"], tuple[str, ...]] = {}
+    """Languages for which a probe has no data, as in `{ ner = ["vi"] }`."""
     sentences: int = Field(default=400, ge=1)
     """Lines of each language whose words are guessed."""
     mask_seeds: tuple[int, ...] = (1, 2, 3)
@@ -175,6 +178,18 @@ class Evaluation(_Section):
     """Words a probe learns from at most, in whole sentences."""
     resamples: int = Field(default=1000, ge=1)
     """Of the bootstrap."""
+
+    def probes(self, languages: Sequence[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """What is probed: by task, the PATH of its data and the languages that have any."""
+        asked: dict[Literal["pos", "ner"], str | None] = {"pos": self.pos, "ner": self.ner}
+        return {
+            task: (
+                path,
+                tuple(lang for lang in languages if lang not in self.without.get(task, ())),
+            )
+            for task, path in asked.items()
+            if path
+        }
 
 
 class Settings(_Section):
@@ -214,6 +229,12 @@ class Settings(_Section):
         strange = {m for members in self.groups.values() for m in members} - set(self.languages)
         if strange:
             raise ValueError(f"groups name languages that are not there: {sorted(strange)}")
+        absent = {lang for some in self.evaluate.without.values() for lang in some}
+        absent -= set(self.languages)
+        if absent:
+            raise ValueError(
+                f"evaluate.without names languages that are not there: {sorted(absent)}"
+            )
         if len(set(self.languages)) < len(self.languages) or not self.seeds:
             raise ValueError("give each language once, and one seed at least")
         return self

@@ -84,8 +84,7 @@ def contents(path: str, task: str = "text-classification") -> list[str]:
 
 def _compare(work: Work) -> None:
     """How much of what is tested on stands in the text; too much fails the run."""
-    asked = {"pos": work.settings.evaluate.pos, "ner": work.settings.evaluate.ner}
-    tasks = {name: pattern for name, pattern in asked.items() if pattern}
+    tasks = work.settings.evaluate.probes(work.settings.languages)
     text = work.needed("corpus", "corpus")["contents"]
     identity = identity_of(text=text, tests=tasks, languages=work.settings.languages)
     told = work.done("overlap", identity)
@@ -94,7 +93,11 @@ def _compare(work: Work) -> None:
             told["languages"] = {}
             for place, language in enumerate(work.settings.languages):
                 work.tell("compare with the tests", place, len(work.settings.languages))
-                told["languages"][language] = _overlaps(work, language, tasks)
+                told["languages"][language] = {
+                    task: _overlap(work, language, task, path)
+                    for task, (path, scored) in tasks.items()
+                    if language in scored
+                }
     limit = work.settings.corpus.overlap
     for language, by_task in told["languages"].items():
         for task, found in by_task.items():
@@ -106,21 +109,17 @@ def _compare(work: Work) -> None:
                 )
 
 
-def _overlaps(work: Work, language: str, tasks: Mapping[str, str]) -> dict[str, Any]:
-    found = {}
-    for task, pattern in tasks.items():
-        path = work.path(pattern, language=language, split="test")
-        tested = read(path, task="token-classification", name=f"{task} test")
-        sentences = [example.fields["tokens"] for example in tested]
-        lines = lines_of(work, language, "train")
-        result = overlap(lines, sentences)
-        found[task] = {
-            "sentences": result.sentences,
-            "whole": result.whole,
-            "partly": result.partly,
-            "share": result.share,
-        }
-    return found
+def _overlap(work: Work, language: str, task: str, pattern: str) -> dict[str, Any]:
+    path = work.path(pattern, language=language, split="test")
+    tested = read(path, task="token-classification", name=f"{task} test")
+    sentences = [example.fields["tokens"] for example in tested]
+    found = overlap(lines_of(work, language, "train"), sentences)
+    return {
+        "sentences": found.sentences,
+        "whole": found.whole,
+        "partly": found.partly,
+        "share": found.share,
+    }
 
 
 def lines_of(work: Work, language: str, split: str) -> list[str]:

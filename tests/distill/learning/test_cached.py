@@ -14,7 +14,7 @@ from polymux.distill.learning.cached import Cache, drawn, likeliest, read_cache,
 from polymux.distill.learning.losses import Dense, soft_cross_entropy
 from polymux.distill.learning.masking import collate
 from polymux.distill.learning.network import hidden_logits
-from polymux.distill.learning.teachers import Live
+from polymux.distill.learning.teachers import Batch, Live
 from polymux.distill.text.blocks import Block, Rows
 from polymux.errors import UsageError
 
@@ -114,6 +114,24 @@ def test_words_are_drawn_as_often_as_the_teacher_believes_in_them() -> None:
     for row in range(2):
         share = torch.bincount(ids[row], weights[row], minlength=4)
         torch.testing.assert_close(share.float(), p[row], atol=0.015, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["top-k", "sampled"])
+def test_a_teacher_that_is_silent_is_silent_in_the_cache_too(
+    tmp_path: Path, teachers: Live, kind: str
+) -> None:
+    class HalfSilent(Live):
+        def distributions(self, batch: Batch) -> tuple[Dense, list[torch.Tensor] | None]:
+            told, heard = super().distributions(batch)
+            return replace(told, known=batch["gold"] % 2 == 0), heard
+
+    cache = written(tmp_path, HalfSilent(teachers.models), kind, 8)
+    made = batch(MIXED, 1, repeats=2)
+    cost = soft_cross_entropy(hidden_logits(model(9), made), cache(made)[0])
+    even = made["gold"] % 2 == 0
+    assert 0 < int(even.sum()) < len(even)
+    assert bool((cost[even] > 0).all())
+    assert cost[~even].tolist() == [0.0] * int((~even).sum())
 
 
 def test_no_more_words_are_kept_than_there_are() -> None:

@@ -11,7 +11,6 @@ from polymux.distill.learning.losses import (
     LOSSES,
     Dense,
     Sparse,
-    entropy,
     loss_named,
     mixed_loss,
     soft_cross_entropy,
@@ -179,18 +178,6 @@ def test_the_gradient_of_drawn_words_is_unbiased_too() -> None:
     found = torch.stack(slopes)
     wanted = logits.softmax(-1) - p
     assert bool(((found.mean(0) - wanted).abs() < 5 * found.std(0) / 800**0.5 + 1e-6).all())
-
-
-def test_entropy_is_what_a_perfect_student_still_pays() -> None:
-    p = torch.tensor([[0.5, 0.25, 0.25, 0.0], [1.0, 0.0, 0.0, 0.0]])
-    bits = torch.tensor([1.5, 0.0]) * torch.tensor(2.0).log()
-    torch.testing.assert_close(entropy(Dense(p)), bits)
-    mixed = believed(3, 9, 21)
-    torch.testing.assert_close(entropy(Dense(mixed)), soft_cross_entropy(mixed.log(), Dense(mixed)))
-    other = soft_cross_entropy(table(3, 9, 22), Dense(mixed))
-    assert bool((other > entropy(Dense(mixed))).all())
-    bucket = Sparse(torch.tensor([[0]]), torch.tensor([[0.5]]), torch.tensor([0.5]))
-    assert float(entropy(bucket)) == pytest.approx(float(torch.tensor(2.0).log()))
 
 
 def test_each_name_stands_for_its_weights() -> None:

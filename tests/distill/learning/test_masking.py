@@ -45,6 +45,16 @@ def test_eight_of_ten_are_masked_one_is_random_of_the_language_and_one_stays() -
     assert np.abs(counts / counts.sum() - [0.8, 0.1, 0.1]).max() < 0.03
 
 
+def test_no_separator_stands_for_a_word() -> None:
+    ids = ROWS[0].stream.ids.copy()
+    ids[1::2] = 2
+    rows = replace(ROWS[0], stream=replace(ROWS[0].stream, ids=ids))
+    random = replace(masking(), share=1.0, random=1.0, kept=0.0)
+    for passes in range(20):
+        shown, positions = random.hide(Block(0, 0, passes, rows[0]), rows)
+        assert not set(shown[positions]) & set(range(5))
+
+
 def test_rows_of_different_length_are_padded_and_told_apart() -> None:
     lines = replace(ROWS[0], packed=False)
     blocks = [Block(0, i, 0, ids) for i, ids in enumerate((lines[0], lines[1][:7]))]

@@ -55,6 +55,18 @@ def test_equal_relations_cost_nothing_and_give_no_gradient() -> None:
     assert all(float(x.grad.abs().max()) < 1e-6 for x in own)
 
 
+def test_padding_changes_no_relation() -> None:
+    own, asked = vectors(16, 4, rows=1), vectors(32, 5, rows=1)
+    bare = relation_loss(own, asked)
+    longer = [
+        [torch.cat([x, torch.full((1, 3, x.shape[2]), 7.0)], dim=1) for x in side]
+        for side in (own, asked)
+    ]
+    attention = torch.tensor([[1] * 5 + [0] * 3])
+    torch.testing.assert_close(relation_loss(*longer, attention_BS=attention), bare)
+    assert float(relation_loss(*longer)) != pytest.approx(float(bare), rel=1e-2)
+
+
 def test_a_width_without_equal_parts_is_refused() -> None:
     with pytest.raises(UsageError, match="12 has no 8 equal parts"):
         relation_loss(vectors(12, 1), vectors(32, 2))

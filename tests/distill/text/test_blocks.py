@@ -157,3 +157,13 @@ def test_scored_rows_have_special_tokens_and_are_cut(tokenizer: Any) -> None:
         ids = tokenizer(line, add_special_tokens=False)["input_ids"]
         assert row == [CLS, *ids[:6], SEP]
     assert len(as_rows(LINES, tokenizer, 8)) == 5
+
+
+def test_a_special_token_that_is_written_out_is_text(tokenizer: Any) -> None:
+    line = "the <mask> of </s> and <s>"
+    special = set(tokenizer.all_special_ids)
+    stream = stream_of([line], tokenizer, 1.0)
+    assert not set(stream.ids[:-1].tolist()) & special
+    assert tokenizer.decode(stream.ids[:-1].tolist()) == line
+    (row,) = as_rows([line], tokenizer, 400)
+    assert not set(row[1:-1]) & special

@@ -55,6 +55,20 @@ def test_what_belongs_together_stays_together(
     assert {tuple(unit) for part in SPLITS for unit in made.documents[part]} == units
 
 
+def test_a_block_ends_with_its_file(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        lines = "".join(f"{name} {i}\n" for i in range(5))
+        (tmp_path / f"{name}.txt").write_text(lines, "utf-8")
+    paths = {"xx": str(tmp_path / "*.txt")}
+    options = {"held_out": {"dev": 0.2, "test": 0.2}, "largest": {}, "seed": 0}
+    made = read_texts(paths, split="blocks", block_lines=4, **options)["xx"]
+    sizes = [len(unit) for split in SPLITS for unit in made.documents[split]]
+    assert sorted(sizes) == [1, 1, 1, 4, 4, 4]
+    for split in SPLITS:
+        for unit in made.documents[split]:
+            assert len({line.split()[0] for line in unit}) == 1
+
+
 def test_every_split_has_its_share_and_no_line_is_in_two(tmp_path: Path) -> None:
     lines = [f"line number {i:04}" for i in range(500)]
     (tmp_path / "x.txt").write_text("\n".join(lines) + "\n", "utf-8")

@@ -77,6 +77,10 @@ def test_a_sentence_counts_once_however_often_it_stands_there() -> None:
     assert found(["good morning"], "good morning", "Good morning !") == (2, 2, 1)
 
 
+def test_signs_alone_are_found_nowhere() -> None:
+    assert found(["...", "!", "a word"], "?", ". . .") == (0, 0, 0)
+
+
 def test_nothing_to_score_on_overlaps_with_nothing() -> None:
     assert found([LONG]) == (0, 0, 0)
     assert found([], LONG) == (0, 0, 0)

@@ -25,6 +25,8 @@ from polymux.errors import UsageError
 from polymux.progress import Progress
 
 _ROWS = 32
+# In place of probabilities where a teacher has no word for the true token: nothing is learned.
+_SILENT = -1.0
 
 
 def likeliest(p_NV: Float[Tensor, "hidden vocabulary"], k: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -37,7 +39,7 @@ def drawn(p_NV: Float[Tensor, "hidden vocabulary"], k: int, seed: int) -> tuple[
     """K words drawn from the distribution, with replacement, each of weight 1 / k: unbiased."""
     generator = torch.Generator(p_NV.device).manual_seed(seed)
     ids = torch.multinomial(p_NV, k, replacement=True, generator=generator)
-    return ids, torch.full(ids.shape, 1 / k)
+    return ids, torch.full_like(ids, 1 / k, dtype=p_NV.dtype)
 
 
 # What is kept of a distribution: numbers of words and their probabilities.
@@ -77,7 +79,11 @@ class Cache:
         device = batch["gold"].device
         ids_NK = torch.from_numpy(np.concatenate(ids).astype(np.int64)).to(device)
         p_NK = torch.from_numpy(np.concatenate(p).astype(np.float32)).to(device)
-        rest = (1 - p_NK.sum(1)).clamp_min(0) if self.kind == "top-k" else None
+        silent = p_NK[:, 0] < 0
+        p_NK = p_NK.clamp_min(0)
+        rest = None
+        if self.kind == "top-k":
+            rest = (1 - p_NK.sum(1)).clamp_min(0).masked_fill(silent, 0)
         return Sparse(ids_NK, p_NK, rest), None
 
     @property
@@ -109,6 +115,7 @@ def write_cache(
         raise UsageError(f"nothing {kind!r} is kept", f"choose one of: {', '.join(KEPT)}")
     if not masking.repeats_after:
         raise UsageError("a cache needs masks that repeat", "give [teachers] maskings above 0")
+    device = next(teachers.models[0].parameters()).device
     total, done = masking.repeats_after * sum(map(len, rows)), 0
     starts = []
     for language, own in enumerate(rows):
@@ -118,13 +125,16 @@ def write_cache(
             (folder / f"{language}.p").open("wb") as p_file,
         ):
             for blocks in _asked(language, own, masking.repeats_after):
-                batch = collate(blocks, masking=masking, rows=rows)
-                with torch.autocast("cpu", autocast, enabled=autocast != torch.float32):
+                made = collate(blocks, masking=masking, rows=rows)
+                batch = {name: value.to(device) for name, value in made.items()}
+                with torch.autocast(device.type, autocast, enabled=autocast != torch.float32):
                     answer = teachers.distributions(batch)[0]
-                ids, p = KEPT[kind](answer.p, k, done)
+                ids, p = (kept.cpu() for kept in KEPT[kind](answer.p, k, done))
+                if answer.known is not None:
+                    p[~answer.known.cpu()] = _SILENT
                 ids_file.write(ids.numpy().astype(_small(answer.p.shape[1])).tobytes())
                 p_file.write(p.numpy().astype(np.float16).tobytes())
-                counts.extend(torch.bincount(batch["row"], minlength=len(blocks)).tolist())
+                counts.extend(torch.bincount(made["row"], minlength=len(blocks)).tolist())
                 done += len(blocks)
                 if progress:
                     progress("ask the teachers", done, total)

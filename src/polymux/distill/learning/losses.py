@@ -114,15 +114,6 @@ def soft_cross_entropy(
     return value * temperature**2
 
 
-def entropy(target: Dense | Sparse) -> Float[Tensor, " hidden"]:
-    """-sum_v p_T(v) log p_T(v): what of the cross-entropy no student can take away."""
-    if isinstance(target, Dense):
-        whole: Tensor = torch.special.entr(target.p).sum(1)
-        return whole
-    value: Tensor = torch.special.entr(target.p).sum(1)
-    return value if target.rest is None else value + torch.special.entr(target.rest)
-
-
 def mixed_loss(
     logits_NV: Float[Tensor, "hidden vocabulary"],
     gold_N: Int[Tensor, " hidden"],

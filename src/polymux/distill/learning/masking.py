@@ -59,7 +59,10 @@ class Masking:
         how = draw.random(len(positions))
         ids[positions[how >= self.random + self.kept]] = self.mask_id
         replaced = positions[how < self.random]
-        ids[replaced] = rows.stream.ids[draw.integers(rows.tokens, size=len(replaced))]
+        at = draw.integers(rows.tokens, size=len(replaced))
+        # A separator ends a line of one token at least: the token before it is a word.
+        at -= rows.stream.ids[at] == rows.end
+        ids[replaced] = rows.stream.ids[at]
         return ids, positions
 
 

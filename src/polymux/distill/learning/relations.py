@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
@@ -72,20 +72,24 @@ def relation_loss(
     student: Sequence[Float[Tensor, "rows length width"]],
     teacher: Sequence[Float[Tensor, "rows length width2"]],
     heads: int = HEADS,
+    attention_BS: Int[Tensor, "rows length"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean divergence of the teacher's Q-Q, K-K and V-V relations from the student's.
 
     A relation is softmax(A A^T / sqrt(d)) over positions, in `heads` parts of the width; teacher
-    and student need not be equally wide. Mean over relations, rows, parts and positions.
+    and student need not be equally wide. Mean over relations, rows, parts and positions; padding
+    (0 in `attention_BS`) is no position.
     """
     values = []
+    shown = None if attention_BS is None else attention_BS.bool()
     for own, asked in zip(student, teacher, strict=True):
-        wanted, given = _relation(asked, heads), _relation(own, heads)
-        values.append(kl_div(given, wanted, reduction="none", log_target=True).sum(-1).mean())
+        wanted, given = _relation(asked, heads, shown), _relation(own, heads, shown)
+        cost_BHS = kl_div(given, wanted, reduction="none", log_target=True).sum(-1)
+        values.append(cost_BHS.mean() if shown is None else cost_BHS.mean(1)[shown].mean())
     return torch.stack(values).mean()
 
 
-def _relation(vectors_BSD: Tensor, heads: int) -> Tensor:
+def _relation(vectors_BSD: Tensor, heads: int, shown_BS: Tensor | None) -> Tensor:
     rows, length, width = vectors_BSD.shape
     if width % heads:
         raise UsageError(
@@ -94,4 +98,7 @@ def _relation(vectors_BSD: Tensor, heads: int) -> Tensor:
         )
     parts = vectors_BSD.float().view(rows, length, heads, width // heads).transpose(1, 2)
     scores = parts @ parts.transpose(-1, -2) / (width // heads) ** 0.5
+    if shown_BS is not None:
+        # Finite, so that a position without probability costs 0 and not infinity times 0.
+        scores = scores.masked_fill(~shown_BS[:, None, None], -1e4)
     return log_softmax(scores, dim=-1)

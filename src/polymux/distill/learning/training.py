@@ -109,7 +109,7 @@ class Lesson:
         else:
             with listened(model) as own:
                 logits = hidden_logits(model, batch)
-            relation = relation_loss(own, wanted, self.relation_heads)
+            relation = relation_loss(own, wanted, self.relation_heads, batch.get("attention_mask"))
         of_row = self.alpha.to(logits.device)[batch["language"]]
         alpha_N = of_row[batch["row"]]
         value = mixed_loss(logits, batch["gold"], answer, alpha_N, self.temperature).mean()

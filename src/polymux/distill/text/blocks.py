@@ -61,7 +61,7 @@ class Stream:
 
 
 def stream_of(lines: Iterable[str], tokenizer: Any, premium: float) -> Stream:
-    """Cut lines into tokens.
+    """Cut lines into tokens; a `<mask>` that a text has is text, and not the special token.
 
     Args:
         lines: In the order in which a cut keeps them.
@@ -72,7 +72,8 @@ def stream_of(lines: Iterable[str], tokenizer: Any, premium: float) -> Stream:
     small = len(tokenizer) <= 2**16
     parts, counts = [], []
     for start in range(0, len(held), _AT_ONCE):
-        cut = tokenizer(held[start : start + _AT_ONCE], add_special_tokens=False, verbose=False)
+        some = held[start : start + _AT_ONCE]
+        cut = tokenizer(some, add_special_tokens=False, verbose=False, split_special_tokens=True)
         for ids in cut["input_ids"]:
             parts.append(np.array([*ids, tokenizer.sep_token_id], np.uint16 if small else np.int32))
             counts.append(len(ids) + 1)
@@ -137,5 +138,5 @@ def as_rows(
 ) -> list[list[int]]:
     """A row a line, as it is scored: special tokens around, cut at `length`."""
     taken = lines if most is None else lines[:most]
-    cut = tokenizer(list(taken), truncation=True, max_length=length)
+    cut = tokenizer(list(taken), truncation=True, max_length=length, split_special_tokens=True)
     return [list(ids) for ids in cut["input_ids"]]

@@ -86,16 +86,22 @@ def _units(path: str, split: str, block_lines: int) -> tuple[int, list[list[str]
     pool = read(path, task="text-classification", name="text")
     units: list[list[str]] = []
     before = (-1, "")
-    for count, example in enumerate(pool):
+    held = 0
+    for example in pool:
         text = unicodedata.normalize("NFC", str(example.fields["text"]))
         lines = [line for line in text.splitlines() if line]
         plain = example.file.endswith(tuple(f".txt{end}" for end in ("", *COMPRESSED)))
         follows = plain and before == (example.line - 1, example.file)
+        same = before[1] == example.file
         before = (example.line, example.file)
-        if (split == "documents" and follows) or (split == "blocks" and count % block_lines):
+        if (split == "documents" and follows) or (
+            split == "blocks" and same and held % block_lines
+        ):
             units[-1].extend(lines)
+            held += 1
         else:
             units.append(lines)
+            held = 1
     return sum(len(unit) for unit in units), units
 
 

@@ -36,7 +36,8 @@ def overlap(text: Iterable[str], sentences: Sequence[Sequence[str]]) -> Overlap:
     """
     tested = [tuple(answer_words(" ".join(words))) for words in sentences]
     runs = {run: False for words in tested for run in _runs(words)}
-    short = dict.fromkeys(tested, False)
+    # A sentence of signs alone has no words to be found by.
+    short = dict.fromkeys((words for words in tested if words), False)
     for line in text:
         words = tuple(answer_words(line))
         if words in short:
@@ -44,7 +45,7 @@ def overlap(text: Iterable[str], sentences: Sequence[Sequence[str]]) -> Overlap:
         for run in _runs(words):
             if run in runs:
                 runs[run] = True
-    whole = [short[words] for words in tested]
+    whole = [short.get(words, False) for words in tested]
     partly = [
         there or any(runs[run] for run in _runs(words))
         for words, there in zip(tested, whole, strict=True)

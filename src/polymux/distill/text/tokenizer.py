@@ -139,7 +139,9 @@ def describe(tokenizer: Any, lines: Iterable[str]) -> dict[str, float]:
     tokens = words = unknown = in_bytes = same = count = characters = 0
     byte_ids = {tokenizer.get_vocab().get(name) for name in _BYTES} - {None}
     for line in lines:
-        ids = tokenizer(line, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = tokenizer(line, add_special_tokens=False, verbose=False, split_special_tokens=True)[
+            "input_ids"
+        ]
         tokens += len(ids)
         words += len(line.split())
         characters += len(line)

@@ -111,7 +111,8 @@ def _ticks(axes: Axes, ticks: Sequence[str]) -> None:
 
 def _groups(record: Record, task: str, key: str) -> list[Plot]:
     """I-L and Z-S by group."""
-    probe, groups, languages = record["probes"][task], record["groups"], record["languages"]
+    probe, groups = record["probes"][task], record["groups"]
+    languages = probe["languages"]
     if not probe["systems"] or not groups:
         return []
     made = []
@@ -213,15 +214,15 @@ def _portions(record: Record) -> list[Plot]:
 
 def _maps(record: Record, task: str, key: str) -> list[Plot]:
     """Each system's mean matrix, and the student's less that of hard labels."""
-    systems, size = record["probes"][task]["systems"], len(record["languages"])
+    systems, names = record["probes"][task]["systems"], record["probes"][task]["languages"]
     means = {n: np.array(mean_matrix(systems[n])) for n in encoders(record) if systems.get(n)}
-    if not size or not means:
+    if not names or not means:
         return []
     made = []
     if {"student", "hl"} <= means.keys():
         less = means["student"] - means["hl"]
         caption = f"{task.upper()}: student less hl, points"
-        svg = drawn(f"{key}less", caption, _MAP, lambda axes: _heat(axes, record, less, "+.1f"))
+        svg = drawn(f"{key}less", caption, _MAP, lambda axes: _heat(axes, names, less, "+.1f"))
         made.append(Plot(caption, svg))
     # One scale for all: a pale map is a weak system.
     most = max(float(np.nanmax(mean)) for mean in means.values())
@@ -229,19 +230,19 @@ def _maps(record: Record, task: str, key: str) -> list[Plot]:
         caption = f"{task.upper()}: {name}, mean of seeds"
 
         def draw(axes: Axes, mean: Scores = mean) -> None:
-            _heat(axes, record, mean, ".0f", most)
+            _heat(axes, names, mean, ".0f", most)
 
         made.append(Plot(caption, drawn(f"{key}x{place}", caption, _MAP, draw)))
     return made
 
 
 def _heat(
-    axes: Axes, record: Record, matrix: Scores, digits: str, most: float | None = None
+    axes: Axes, languages: Sequence[str], matrix: Scores, digits: str, most: float | None = None
 ) -> None:
     """Rows are sources, columns targets; the deeper the colour, the farther from zero."""
     from matplotlib.patches import Rectangle
 
-    names = [words.cut(language, 6) for language in record["languages"]]
+    names = [words.cut(language, 6) for language in languages]
     farthest = most or float(np.nanmax(np.abs(matrix))) or 1.0
     for (row, column), value in np.ndenumerate(matrix):
         colour, depth = (HEAT_MORE if value >= 0 else HEAT_LESS), 0.75 * abs(value) / farthest

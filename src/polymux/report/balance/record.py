@@ -12,7 +12,7 @@ import numpy as np
 
 RANDOM = "random encoder"
 
-# Sources x targets, in the order of the record's languages.
+# Sources x targets, in the order of the probe's languages.
 Matrix = Sequence[Sequence[float | int]]
 
 
@@ -101,6 +101,8 @@ class Probe(TypedDict):
     """One task: every system's scores, one matrix a seed."""
 
     score: str
+    languages: Sequence[str]
+    """Those of the record's that have data for it."""
     majority: Majority
     systems: Mapping[str, Sequence[Matrix]]
 
@@ -192,7 +194,8 @@ def zero_shot_from(matrix: Matrix, languages: Sequence[str], group: Sequence[str
 
 def teachers_mean(record: Record, task: str, group: Sequence[str]) -> float:
     """The mean of the group's teachers, each on its own language; not a number if one has none."""
-    return _mean(teacher_score(record, task, language) for language in group)
+    probed = record["probes"][task]["languages"]
+    return _mean(teacher_score(record, task, lang) for lang in group if lang in probed)
 
 
 def teacher_score(record: Record, task: str, language: str) -> float:
@@ -210,7 +213,7 @@ def mean_matrix(matrices: Sequence[Matrix]) -> list[list[float]]:
 
 def _places(languages: Sequence[str], group: Sequence[str]) -> list[int]:
     order = {language: place for place, language in enumerate(languages)}
-    return [order[language] for language in group]
+    return [order[language] for language in group if language in order]
 
 
 def _mean(values: Iterator[float]) -> float:

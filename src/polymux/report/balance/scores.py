@@ -91,8 +91,11 @@ def _compared(c: Comparison) -> tuple[str, ...]:
 
 def probe(record: Record, task: str) -> Section:
     """One task: scores by group and whole matrices."""
-    score = {"f1": "F1"}.get(record["probes"][task]["score"], record["probes"][task]["score"])
+    probed = record["probes"][task]
+    score = {"f1": "F1"}.get(probed["score"], probed["score"])
     said = [f"A probe on the frozen encoder, scored by {score}, in points of 100."]
+    if missing := [lang for lang in record["languages"] if lang not in probed["languages"]]:
+        said.append(f"There is no data for {', '.join(missing)}; groups are means of the others.")
     if record["paper"]:
         said.append(
             f"The columns called slides are the slides' numbers for the {record['paper']} set: "
@@ -111,7 +114,8 @@ def _grouped(
     record: Record, task: str, caption: str, score: GroupScore, transfer: str | None
 ) -> Table:
     """A row a system, a column a group; the slides' columns where they measured the same."""
-    probe, languages, groups = record["probes"][task], record["languages"], record["groups"]
+    probe, groups = record["probes"][task], record["groups"]
+    languages = probe["languages"]
     slides = {
         (row["method"], row["group"]): row["score"]
         for row in record["paper_rows"]
@@ -140,7 +144,8 @@ def _grouped(
 
 
 def _matrices(record: Record, task: str) -> Iterator[Table]:
-    probe, languages = record["probes"][task], record["languages"]
+    probe = record["probes"][task]
+    languages = probe["languages"]
     shown = {name: probe["systems"][name] for name in encoders(record) if name in probe["systems"]}
     if probe["majority"]["matrix"]:
         shown[MAJORITY] = [probe["majority"]["matrix"]]
