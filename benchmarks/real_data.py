@@ -2,9 +2,9 @@
 
     python benchmarks/real_data.py ENCODER WORK [udpos nli qa slots]
 
-ENCODER is a folder made by `benchmarks/start_encoder.py`; the corpora are below POLYMUX_DATA. Every
-strategy that needs no extra input, budgets 100 and 1000, one encoding pass. The tables are written
-to `docs/results/NAME.md`.
+ENCODER is what `make encoder` left, runs/encoder/systems/encoder/1; the corpora are below
+POLYMUX_DATA. Every strategy that needs no extra input, budgets 100 and 1000, one encoding pass. The
+tables are written to `docs/results/NAME.md`.
 """
 
 from __future__ import annotations

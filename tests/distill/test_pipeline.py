@@ -325,6 +325,15 @@ def test_a_language_without_data_for_a_probe_is_left_out_of_it(whole: Path, tmp_
     assert told["probes"]["ner"]["languages"] == ["hi"]
     assert np.shape(told["probes"]["ner"]["systems"]["hl"]) == (1, 1, 1)
     assert {c["group"] for c in told["comparisons"]} == {"low", "all"}
+    weak = [note for note in told["notes"] if note.startswith("Weak teachers")]
+    worse = [
+        language
+        for language, teacher in told["teachers"].items()
+        if teacher["words"]["cross_entropy"]
+        > min(told["words"][hard][language]["cross_entropy"][0] for hard in ("hl", "hl-balanced"))
+    ]
+    assert len(weak) == bool(worse)
+    assert all(f"{language} (" in weak[0] for language in worse)
     assert told["teachers"]["de"]["ner"] is None
 
 

@@ -232,6 +232,7 @@ def _notes(work: Work) -> Iterator[str]:
                 )
             if told.get("cache_bytes"):
                 yield f"{name}, seed {seed}: {told['cache_bytes'] / 1e6:.1f} MB of cached answers."
+    yield from _weak_teachers(work)
     epochs = {
         f"{name} {language}": part["epochs"]
         for name in settings.systems
@@ -243,3 +244,28 @@ def _notes(work: Work) -> Iterator[str]:
         yield f"Text is repeated: most often that of {most}, {epochs[most]:.1f} times."
     if RANDOM in settings.systems:
         yield f"A system is called like the untrained encoder: {RANDOM}."
+
+
+def _weak_teachers(work: Work) -> Iterator[str]:
+    """Teachers that know their own language worse than a model that had no teacher."""
+    asked = work.settings.systems
+    hard = [name for name in asked if asked[name].loss == "hard" and asked[name].compute != "total"]
+    if not hard or len(hard) == len(asked):
+        return
+    weak = []
+    for language in work.settings.languages:
+        told = work.needed(f"evaluation/teachers/{language}", "evaluate")
+        own = told["words"][language]["cross_entropy"]
+        best = min(
+            work.needed(f"evaluation/{name}/{seed}", "evaluate")["words"][language]["cross_entropy"]
+            for name in hard
+            for seed in work.settings.seeds
+        )
+        if own > best:
+            weak.append(f"{language} ({own:.2f} against {best:.2f} nats a hidden token)")
+    if weak:
+        yield (
+            "Weak teachers: a model of the student's compute that learned from words alone guesses "
+            f"better than the teacher of {', '.join(weak)}. A student of theirs is held back: give "
+            "[teachers] more tokens, smaller updates, or weak = 'drop'."
+        )
