@@ -1,0 +1,56 @@
+"""Formats of annotation tools: what goes to people, what comes back, and the proof that it fits.
+
+`FORMATS` is the table; an entry point of the group `polymux.formats` adds to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from polymux.annotation import jsonl
+from polymux.annotation.batch import Answer, Batch, Item, State, span_kinds
+from polymux.annotation.check import checked
+from polymux.errors import InputError, UsageError
+
+__all__ = [
+    "FORMATS",
+    "Answer",
+    "Batch",
+    "Format",
+    "Item",
+    "State",
+    "checked",
+    "format_named",
+    "span_kinds",
+]
+
+Dump = Callable[[Batch], bytes]
+# Answers as they stand in a file; a bad one is an error in their place, and the rest is read on.
+Load = Callable[[Path, Batch], Iterator[Answer | InputError]]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One tool's files."""
+
+    about: str
+    suffix: str
+    load: Load
+    dump: Dump | None = None
+    """None: it is only read."""
+    tasks: tuple[str, ...] = ()
+    """Those it has a place for; none named: all."""
+
+
+FORMATS: dict[str, Format] = {
+    "jsonl": Format("a JSON object a line, polymux's own", ".jsonl", jsonl.load, jsonl.dump),
+}
+
+
+def format_named(name: str) -> Format:
+    """A format by its name."""
+    if name not in FORMATS:
+        raise UsageError(f"no format {name!r}", f"choose one of: {', '.join(FORMATS)}")
+    return FORMATS[name]

@@ -1,0 +1,76 @@
+"""What goes to people and what comes back from them, whatever tool they use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from polymux.records import Label
+
+State = Literal["labelled", "skipped", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One example as it goes to people."""
+
+    id: str
+    fields: Mapping[str, str | tuple[str, ...]]
+    """Exactly the task's fields (`polymux.records.FIELDS`)."""
+    rank: int = 0
+    """From 1, best first; 0: not told."""
+    surface: str | None = None
+    """The sentence as it was written, where the source of `tokens` tells it."""
+    language: str | None = None
+    label: Label | None = None
+    """What the model says now, to be corrected; or what is known, where nobody is to be asked."""
+    score: float | None = None
+    """How sure the model is, in [0, 1]; tools sort by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What people are asked in one go."""
+
+    task: str
+    labels: tuple[str, ...]
+    """Those that may be given: tags of words or classes of texts; none for answers to questions."""
+    items: tuple[Item, ...]
+
+    @property
+    def by_id(self) -> dict[str, Item]:
+        """Each item under its id."""
+        return {item.id: item for item in self.items}
+
+    @property
+    def tagged(self) -> bool:
+        """Whether words carry tags that make spans (B-PER, I-PER, O), and not a class each."""
+        return self.task == "token-classification" and span_kinds(self.labels) != ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one person said of one item."""
+
+    id: str
+    fields: Mapping[str, str | tuple[str, ...]]
+    """As they came back."""
+    state: State
+    label: Label | None = None
+    """Only of a labelled one."""
+    annotator: str | None = None
+    seconds: float | None = None
+    """What it took, where the tool tells."""
+    line: int | None = None
+    """Where it stands in the file."""
+
+
+def span_kinds(labels: Sequence[str]) -> tuple[str, ...]:
+    """What spans may be called, from the tags of words: PER of B-PER and I-PER."""
+    kinds = {
+        label[2:]: None
+        for label in labels
+        if label[:2] in ("B-", "I-", "E-", "S-", "L-", "U-", "M-") and len(label) > 2
+    }
+    return tuple(kinds)

@@ -1,0 +1,91 @@
+"""Whether an answer is to what was asked: the same text, known labels, answers that stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from polymux.annotation.batch import Answer, Batch, Item
+from polymux.errors import InputError
+from polymux.records import Label
+
+_SHOWN = 120
+
+
+def checked(
+    batch: Batch, answers: Iterable[Answer | InputError], path: Path
+) -> Iterator[Answer | InputError]:
+    """Each answer that fits its item, an error for each other one; the good ones go through.
+
+    What is refused: an id that was not issued, a text that changed on the way (both versions are
+    shown), a label that nobody may give, another number of labels than words, an answer that does
+    not stand in its context, and a second answer of one annotator.
+    """
+    issued = batch.by_id
+    seen: set[tuple[str, str | None]] = set()
+    for answer in answers:
+        if isinstance(answer, InputError):
+            yield answer
+            continue
+        try:
+            item = issued.get(answer.id)
+            if item is None:
+                raise InputError(
+                    f"{answer.id!r} was not issued in this batch",
+                    "import what this batch exported, with its ids untouched",
+                )
+            if (answer.id, answer.annotator) in seen:
+                who = "" if answer.annotator is None else f" of {answer.annotator}"
+                raise InputError(f"{answer.id}: a second answer{who}", "keep one of them")
+            _same_text(item, answer)
+            _fits(batch, item, answer.label)
+        except InputError as error:
+            yield InputError(error.what, error.hint, file=str(path), line=answer.line)
+            continue
+        seen.add((answer.id, answer.annotator))
+        yield replace(answer, fields=item.fields)
+
+
+def _same_text(item: Item, answer: Answer) -> None:
+    for name, sent in item.fields.items():
+        back = answer.fields.get(name)
+        if back != sent:
+            raise InputError(
+                f"{item.id}: {name} changed on the way: {_short(sent)} was sent, {_short(back)} "
+                "came back",
+                "import the tool's own export, untouched by a spreadsheet or an editor",
+            )
+
+
+def _short(value: str | tuple[str, ...] | None) -> str:
+    """A value as code that shows what cannot be seen, cut in the middle."""
+    shown = ascii(value)
+    half = _SHOWN // 2
+    return shown if len(shown) <= _SHOWN else f"{shown[:half]}...{shown[-half:]}"
+
+
+def _fits(batch: Batch, item: Item, label: Label | None) -> None:
+    if label is None:
+        return
+    if isinstance(label, dict):
+        context = item.fields["context"]
+        for text, start in zip(label["text"], label["answer_start"], strict=True):
+            if context[start : start + len(text)] != text or not text:
+                raise InputError(
+                    f"{item.id}: the answer {text!r} does not stand at {start}",
+                    "mark the answer in the context",
+                )
+        return
+    given = (label,) if isinstance(label, str) else label
+    if not isinstance(label, str) and len(label) != len(item.fields["tokens"]):
+        raise InputError(
+            f"{item.id}: {len(label)} labels for {len(item.fields['tokens'])} words",
+            "give one label a word",
+        )
+    for one in given:
+        if one not in batch.labels:
+            raise InputError(
+                f"{item.id}: nobody may give the label {one!r}",
+                f"known here: {', '.join(batch.labels[:20])}",
+            )

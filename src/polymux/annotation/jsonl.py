@@ -1,0 +1,99 @@
+"""JSON lines: an example a line in polymux's own words, the label beside the fields."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from polymux.annotation.batch import Answer, Batch, Item
+from polymux.errors import InputError
+from polymux.readers import labels
+from polymux.records import FIELDS, LABEL_FIELD, Label
+
+STATES = ("labelled", "skipped", "rejected")
+
+
+def dump(batch: Batch) -> bytes:
+    """A line an item: id, rank, language, its fields, the label where there is one."""
+    return "".join(
+        json.dumps(_told(batch.task, item), ensure_ascii=False) + "\n" for item in batch.items
+    ).encode()
+
+
+def _told(task: str, item: Item) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": item.id, "rank": item.rank}
+    if item.language is not None:
+        told["language"] = item.language
+    told |= dict(item.fields)
+    if item.surface is not None:
+        told["surface"] = item.surface
+    if item.score is not None:
+        told["score"] = item.score
+    told[LABEL_FIELD[task]] = item.label
+    return told
+
+
+def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:
+    """A line an answer: a label, or `"state": "skipped"` or `"rejected"`; others wait still."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                answer = _answer(json.loads(line.decode("utf-8-sig")), batch.task, number)
+            except (ValueError, RecursionError, InputError) as error:
+                yield _bad(path, number, error)
+                continue
+            if answer is not None:
+                yield answer
+
+
+def _bad(path: Path, number: int, error: ValueError | RecursionError | InputError) -> InputError:
+    if isinstance(error, InputError):
+        return InputError(error.what, error.hint, file=str(path), line=number)
+    return InputError(f"no JSON: {error}", "mend this line", file=str(path), line=number)
+
+
+def _answer(told: Any, task: str, number: int) -> Answer | None:
+    if not isinstance(told, dict) or not isinstance(told.get("id"), str):
+        raise InputError("the line is no object with an id", "keep the lines as they were issued")
+    fields = {}
+    for name in FIELDS[task]:
+        value = told.get(name.rstrip("?"))
+        if value is not None:
+            fields[name.rstrip("?")] = tuple(value) if isinstance(value, list) else value
+    label = _label(told.get(LABEL_FIELD[task]), task, fields)
+    state = told.get("state", "labelled" if label is not None else None)
+    if state is None:
+        return None
+    if state not in STATES:
+        raise InputError(f"there is no state {state!r}", f"write one of: {', '.join(STATES)}")
+    if state == "labelled" and label is None:
+        raise InputError("it is called labelled and has no label", "give one, or leave out `state`")
+    return Answer(
+        told["id"],
+        fields,
+        state,
+        label if state == "labelled" else None,
+        told.get("annotator"),
+        told.get("seconds"),
+        number,
+    )
+
+
+def _label(value: Any, task: str, fields: dict[str, Any]) -> Label | None:
+    if task == "token-classification":
+        words = fields.get("tokens", ())
+        return labels.of_words(value, len(words)) if isinstance(words, tuple) else None
+    if task == "text-classification":
+        return labels.of_text(value)
+    moved: Counter[str] = Counter()
+    answers = labels.of_question(value, str(fields.get("context", "")), moved)
+    if moved:
+        raise InputError(
+            "the text of an answer is not where answer_start says", "give answers as they stand"
+        )
+    return answers
