@@ -1,0 +1,201 @@
+"""Campaigns: choose, send to people, take labels back, train, choose again (DeMuX 3, 4).
+
+A campaign is a folder that a person can read: `run.toml` says what was asked for, `ledger.jsonl`
+what happened, `rounds/NN/` hold choices, models and scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polymux.annotation import format_named
+from polymux.campaign import steps
+from polymux.campaign.ledger import Ledger
+from polymux.campaign.settings import NAME, Settings, Training, as_toml, read_settings
+from polymux.campaign.state import State, read_state
+from polymux.campaign.steps import Taken
+from polymux.errors import UsageError
+from polymux.folders import check_free, claimed, written
+from polymux.progress import Progress
+
+__all__ = ["Settings", "State", "Taken", "Training", "advance", "export", "init", "status", "take"]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What was done, and what people must do now."""
+
+    done: tuple[str, ...]
+    waiting: int
+    """Examples that nobody has answered."""
+    finished: bool
+    say: str
+
+
+def init(folder: str | Path, settings: Settings) -> State:
+    """Begin a campaign in a folder that is not there yet, after looking at everything it needs.
+
+    Raises:
+        ModelError, InputError: the model does not load, or a pool cannot be read.
+        UsageError: the folder is not empty, or the pool is smaller than the budget.
+    """
+    out = Path(folder)
+    check_free(out, force=False)
+    looked_at = State(out, settings, Ledger(out / "ledger.jsonl"), (), [])
+    model = steps.model_of(looked_at, 0)
+    sizes = {name: _count(looked_at, name) for name in ("source", "target", "test")}
+    if sizes["source"] < settings.budget:
+        raise UsageError(
+            f"the source has {sizes['source']:,} examples for a budget of {settings.budget:,}",
+            "give more --source, or a smaller --budget",
+        )
+    with claimed(out), written(out, force=False) as draft:
+        (draft / NAME).write_text(as_toml(settings), encoding="utf-8")
+        told = settings.model_dump(mode="json")
+        Ledger(draft / "ledger.jsonl").add(
+            "begun", labels=list(model.labels), pools=sizes, settings=told
+        )
+    return read_state(out)
+
+
+def _count(state: State, name: str) -> int:
+    return sum(1 for _ in steps.pool(state, name)) if getattr(state.settings, name) else 0
+
+
+def advance(folder: str | Path, *, partial: bool = False, progress: Progress | None = None) -> Due:
+    """Do whatever is due: choose, or with the round's labels in train, score and choose again.
+
+    Doing it twice does nothing twice; killed anywhere, it goes on. `partial` closes a round that
+    still waits for some answers.
+
+    Raises:
+        UsageError: another process works on this campaign.
+    """
+    out = Path(folder)
+    read_settings(out)
+    done: list[str] = []
+    with claimed(out):
+        _record_changes(read_state(out))
+        while True:
+            state = read_state(out)
+            step = _due(state, partial=partial)
+            if step is None:
+                return _told(state, done)
+            name, number, count = step
+            if name == "choose":
+                steps.choose(state, number, count, progress=progress)
+                done.append(f"round {number}: {count} examples chosen")
+            elif name == "close":
+                state.ledger.add("closed", round=number, waited_for=state.rounds[-1].waiting)
+                partial = False
+            else:
+                {"train": steps.learn, "score": steps.score}[name](state, number, progress=progress)
+                done.append(f"round {number}: {name}d")
+
+
+def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
+    """The next step, its round and its size; None: people are to do theirs, or all is done."""
+    number = len(state.rounds)
+    if steps.unscored(state, 0):
+        return "score", 0, 0
+    if number == 0:
+        return "choose", 1, steps.share(state, 1)
+    now = state.rounds[-1]
+    if not now.closed:
+        missing = now.wanted - (len(now.issued) - len(now.unusable))
+        if missing > 0 and not partial:
+            return "choose", number, missing
+        if now.waiting and not partial:
+            return None
+        return "close", number, 0
+    if not steps.trained(state, number) and state.labelled:
+        return "train", number, 0
+    if steps.unscored(state, number):
+        return "score", number, 0
+    if number < state.settings.rounds and state.left:
+        return "choose", number + 1, steps.share(state, number + 1)
+    return None
+
+
+def _told(state: State, done: Sequence[str]) -> Due:
+    now = state.rounds[-1]
+    waiting = len(now.waiting)
+    if waiting:
+        place = state.place(now.number)
+        say = (
+            f"{waiting} examples of round {now.number} wait for labels: {place}; "
+            f"polymux export writes them for a tool, polymux import takes the labels back"
+        )
+    else:
+        say = (
+            f"finished: {len(state.labelled)} labels of {state.settings.budget}; "
+            f"the last model is {steps.model_path(state, now.number)}"
+        )
+    return Due(tuple(done), waiting, not waiting, say)
+
+
+def _record_changes(state: State) -> None:
+    """What a person changed in `run.toml` since the ledger last told of it."""
+    now = state.settings.model_dump(mode="json")
+    before: dict[str, Any] = {}
+    for event in state.ledger:
+        before = event.get("settings", before)
+    if now != before:
+        state.ledger.add("changed", settings=now)
+
+
+def export(folder: str | Path, out: str | Path, format_: str) -> int:
+    """Write what waits for labels as a file of an annotation tool; how many examples.
+
+    Raises:
+        UsageError: nothing waits, or the format is only read.
+    """
+    state = read_state(Path(folder))
+    made = format_named(format_)
+    if made.dump is None:
+        raise UsageError(f"{format_} is only read", "choose a format that is written")
+    if not state.rounds or not state.rounds[-1].waiting:
+        raise UsageError("nothing waits for labels", "run polymux next")
+    batch = steps.batch_of(state, len(state.rounds))
+    path = Path(out)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_bytes(made.dump(batch))
+    draft.replace(path)
+    return len(batch.items)
+
+
+def take(folder: str | Path, path: str | Path, format_: str) -> Taken:
+    """Take labels back from a tool's file, as often as wanted; what was taken before is known.
+
+    Raises:
+        UsageError: no round waits for labels, or another process works on this campaign.
+    """
+    out = Path(folder)
+    read_settings(out)
+    with claimed(out):
+        return steps.take(read_state(out), Path(path), format_)
+
+
+def status(folder: str | Path) -> dict[str, Any]:
+    """Where a campaign stands, as JSON has it: spent, left, waited for, scores so far."""
+    state = read_state(Path(folder))
+    return {
+        "budget": state.settings.budget,
+        "labelled": len(state.labelled),
+        "left": state.left,
+        "rounds": [
+            {
+                "round": one.number,
+                "issued": len(one.issued),
+                "labelled": len(one.labelled),
+                "unusable": len(one.unusable),
+                "waiting": len(one.waiting),
+                "closed": one.closed,
+            }
+            for one in state.rounds
+        ],
+        "scores": [{"round": number, **scores} for number, scores in state.scores()],
+    }

@@ -1,0 +1,58 @@
+"""Everything that ever happened in a campaign, a line an event, only ever added to.
+
+What was issued, what came back, what was changed: the state of a campaign is read from here. A line
+is on the disk before anything goes on; a half-written last line, all that a kill can leave, is cut
+away and was never said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from polymux.errors import WorkError
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The file of events."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for line in self._whole().splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise WorkError(
+                    f"a line of {self.path} cannot be read: {line[:80]!r}",
+                    "the ledger is written by polymux alone: take it back from a copy",
+                ) from error
+
+    def add(self, event: str, **told: Any) -> None:
+        """Write an event down, to the disk, before anything goes on."""
+        whole = self._whole().encode()
+        stamped: Mapping[str, Any] = {
+            "event": event,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **told,
+        }
+        line = json.dumps(stamped, ensure_ascii=False) + "\n"
+        with self.path.open("r+b" if self.path.exists() else "wb") as file:
+            file.truncate(len(whole))
+            file.seek(len(whole))
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _whole(self) -> str:
+        """All whole lines."""
+        if not self.path.exists():
+            return ""
+        data = self.path.read_bytes()
+        return data[: data.rfind(b"\n") + 1].decode()

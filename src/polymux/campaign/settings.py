@@ -1,0 +1,88 @@
+"""What a campaign was asked for: `run.toml`, which a person may read and change mid-way."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from polymux.errors import InputError
+
+NAME = "run.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(_Section):
+    """How the model of each round is trained; what is not given is as `polymux train` has it."""
+
+    preset: str | None = None
+    epochs: int | None = Field(default=None, ge=1)
+    lr: float | None = Field(default=None, gt=0)
+    batch_size: int | None = Field(default=None, ge=1)
+    continued: bool = False
+    """From the last round's model; otherwise each round begins from the start model (1.4)."""
+
+
+class Settings(_Section):
+    """The whole file; paths in it are relative to its folder."""
+
+    model: str
+    task: Literal["token-classification", "text-classification", "question-answering"]
+    source: tuple[str, ...] = Field(min_length=1)
+    target: tuple[str, ...] = Field(min_length=1)
+    test: tuple[str, ...] = ()
+    """Labelled examples that every round's model is scored on."""
+    budget: int = Field(ge=1)
+    """Labels in all."""
+    rounds: int = Field(default=5, ge=1)
+    strategy: str = "knn-uncertainty"
+    seed: int = 0
+    language: str | None = None
+    """Where an example's language is told: a field, `folder` or `file`."""
+    fields: dict[str, str] = {}
+    on_error: Literal["stop", "skip"] = "stop"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    store: str | None = None
+    """Where encodings are kept, or `off`; none: the user's cache."""
+    training: Training = Training()
+
+
+def read_settings(folder: Path) -> Settings:
+    """Parse and check a campaign's file.
+
+    Raises:
+        InputError: the folder is no campaign, or its file says what cannot be: which key.
+    """
+    path = folder / NAME
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Settings.model_validate(told)
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder} is no campaign: it has no {NAME}", "begin one with polymux init"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"no TOML: {error}", "mend the line named", file=str(path)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InputError(
+            f"{place}: {message}",
+            f"known are: {', '.join(Settings.model_fields)}",
+            file=str(path),
+        ) from error
+
+
+def as_toml(settings: Settings) -> str:
+    """The file, without what was not given."""
+    import tomli_w
+
+    told: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
+    kept = {name: value for name, value in told.items() if value not in ([], {})}
+    return tomli_w.dumps(kept)

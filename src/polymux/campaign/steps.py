@@ -1,0 +1,217 @@
+"""The steps of a campaign: each is done whole or not at all, and never twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polymux.annotation import Answer, Batch, checked, format_named
+from polymux.campaign.state import State, items
+from polymux.encoders import Model
+from polymux.errors import InputError, UsageError
+from polymux.evaluate import evaluate
+from polymux.prescribe import select
+from polymux.progress import Progress
+from polymux.readers import anchored, read
+from polymux.records import Example, Pool
+from polymux.train import train
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an import took, and what it could not."""
+
+    answers: tuple[Answer, ...]
+    refused: tuple[InputError, ...]
+    known: int
+    """Answers that were there before, word for word."""
+
+
+def pool(state: State, name: str) -> Pool:
+    """The source, the target or the test set, read as the settings say."""
+    settings = state.settings
+    return read(
+        *(anchored(path, state.folder) for path in getattr(settings, name)),
+        task=settings.task,
+        language=settings.language,
+        fields=settings.fields,
+        on_error=settings.on_error,
+        name=name,
+    )
+
+
+def model_path(state: State, number: int) -> str:
+    """The model that chooses after a round: the start model after round 0."""
+    if number == 0:
+        local = Path(anchored(state.settings.model, state.folder))
+        return str(local) if local.is_dir() else state.settings.model
+    return str(state.place(number) / "model")
+
+
+def model_of(state: State, number: int) -> Model:
+    """The model after a round, loaded."""
+    settings = state.settings
+    return Model(model_path(state, number), task=settings.task, device=settings.device)
+
+
+def trained(state: State, number: int) -> bool:
+    """Whether the model of a round is there."""
+    return (state.place(number) / "model" / "training.json").is_file()
+
+
+def unscored(state: State, number: int) -> bool:
+    """Whether there is a test set that a model which is there was not scored on."""
+    there = number == 0 or trained(state, number)
+    done = (state.place(number) / "evaluation" / "evaluation.json").is_file()
+    return bool(state.settings.test) and there and not done
+
+
+def share(state: State, number: int) -> int:
+    """Labels of a round: the budget in equal parts, the last takes what is left (1.4)."""
+    settings = state.settings
+    if number >= settings.rounds:
+        return state.left
+    return min(max(1, settings.budget // settings.rounds), state.left)
+
+
+def choose(state: State, number: int, budget: int, *, progress: Progress | None) -> None:
+    """Choose a round's examples with the model of the round before; what was issued stays out.
+
+    A second choice of a round replaces examples that nobody could label.
+    """
+    parts = sum(1 for _ in state.place(number).glob("issued-*"))
+    named = _unrecorded(state, number)
+    if named is None:
+        named = f"issued-{parts + 1}"
+        settings, issued = state.settings, state.issued
+        model = model_of(state, number - 1)
+        barred = [Pool.of(issued, settings.task, name="issued")] if issued else []
+        made = select(
+            model,
+            pool(state, "source"),
+            pool(state, "target"),
+            budget=budget,
+            strategy=settings.strategy,
+            seed=settings.seed + number,
+            exclude=barred,
+            store=store_of(state),
+            progress=progress,
+        )
+        made.write(state.place(number) / named)
+    file = state.place(number) / named / "to_label.jsonl"
+    ids = _ids(file)
+    state.ledger.add(
+        "issued",
+        round=number,
+        file=file.relative_to(state.folder).as_posix(),
+        ids=ids,
+        wanted=budget,
+    )
+
+
+def store_of(state: State) -> str | Path | None:
+    """Where encodings are kept; None: nowhere but for the time of one choice."""
+    if state.settings.store == "off":
+        return None
+    if state.settings.store is not None:
+        return anchored(state.settings.store, state.folder)
+    return state.folder / "store"
+
+
+def _unrecorded(state: State, number: int) -> str | None:
+    """A choice that was written whole before the ledger told of it: killed in between."""
+    known = {event["file"] for event in state.ledger if event["event"] == "issued"}
+    for folder in sorted(state.place(number).glob("issued-*")):
+        file = folder / "to_label.jsonl"
+        if file.relative_to(state.folder).as_posix() not in known:
+            return folder.name
+    return None
+
+
+def _ids(file: Path) -> list[str]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["id"] for line in lines if line.strip()]
+
+
+def batch_of(state: State, number: int, *, all_of_it: bool = False) -> Batch:
+    """What people are asked in a round: all that waits, or everything that was issued."""
+    one = state.rounds[number - 1]
+    asked: dict[str, Example] = {
+        name: example
+        for name, example in one.issued.items()
+        if all_of_it or name not in one.answers
+    }
+    return Batch(state.settings.task, state.labels, items(asked))
+
+
+def take(state: State, path: Path, format_: str) -> Taken:
+    """Take the labels of a file back; the good part is kept, word for word, in the ledger.
+
+    Raises:
+        UsageError: no round waits for labels.
+        InputError: the file cannot be read at all.
+    """
+    if not state.rounds:
+        raise UsageError("nothing was issued yet", "run polymux next first")
+    number = state.rounds[-1].number
+    one = state.rounds[-1]
+    batch = batch_of(state, number, all_of_it=True)
+    good: list[Answer] = []
+    bad: list[InputError] = []
+    known = 0
+    for answer in checked(batch, format_named(format_).load(path, batch), path):
+        if isinstance(answer, InputError):
+            bad.append(answer)
+        elif _same(one.answers.get(answer.id, {}).get(answer.annotator), answer):
+            known += 1
+        else:
+            good.append(answer)
+    if good:
+        told = [_told(answer) for answer in good]
+        state.ledger.add("answers", round=number, file=str(path), answers=told)
+    return Taken(tuple(good), tuple(bad), known)
+
+
+def _same(before: Answer | None, now: Answer) -> bool:
+    return before is not None and (before.state, before.label) == (now.state, now.label)
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": answer.id, "state": answer.state}
+    if answer.label is not None:
+        label = answer.label
+        told["label"] = list(label) if isinstance(label, tuple) else label
+    if answer.annotator is not None:
+        told["annotator"] = answer.annotator
+    if answer.seconds is not None:
+        told["seconds"] = answer.seconds
+    return told
+
+
+def learn(state: State, number: int, *, progress: Progress | None) -> None:
+    """Train on all labels so far, from the start model unless settings say to continue (1.4)."""
+    settings = state.settings
+    how = settings.training
+    begin = number - 1 if how.continued else 0
+    train(
+        model_path(state, begin),
+        Pool.of(state.labelled, settings.task, name="labels"),
+        state.place(number) / "model",
+        preset=how.preset,
+        epochs=how.epochs,
+        lr=how.lr,
+        batch_size=how.batch_size,
+        labels=state.labels or None,
+        seed=settings.seed + number,
+        device=settings.device,
+        resume=True,
+        progress=progress,
+    )
+
+
+def score(state: State, number: int, *, progress: Progress | None) -> None:
+    """Score the model of a round on the labelled test set, where there is one."""
+    out = state.place(number) / "evaluation"
+    evaluate(model_of(state, number), pool(state, "test"), out=out, progress=progress)

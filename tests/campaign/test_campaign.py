@@ -1,0 +1,254 @@
+"""A campaign of three rounds, answered through files: killed anywhere, it ends the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.campaign.worlds import answered, write_world
+
+from polymux.campaign import Settings, advance, export, init, status, take
+from polymux.campaign.ledger import Ledger
+from polymux.campaign.state import read_state
+from polymux.errors import InputError, UsageError
+from polymux.folders import claimed
+
+# Runs a campaign and dies right after the first thing that it leaves on the disk.
+MORTAL = """
+import os, signal, sys
+from functools import partial
+from pathlib import Path
+from polymux.campaign import advance, steps
+from polymux.campaign.ledger import Ledger
+from polymux.records import Prescription
+from polymux.train.checkpoint import Checkpoint
+
+marks = Path(sys.argv[2])
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def mortal(owner, name, once=False):
+    whole = getattr(owner, name)
+    def act(*given, **named):
+        result = whole(*given, **named)
+        mark = marks / f"{name}-{len(list(marks.iterdir()))}"
+        if once and any(marks.glob(f"{name}-*")):
+            return result
+        mark.touch()
+        die()
+        return result
+    setattr(owner, name, act)
+
+mortal(Ledger, "add")
+mortal(Prescription, "write")
+mortal(Checkpoint, "save", once=True)
+steps.train = partial(steps.train, checkpoint_seconds=0.0)
+mortal(steps, "train")
+mortal(steps, "evaluate")
+print(advance(sys.argv[1]).finished)
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    folder: Path
+    settings: Settings
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("world")
+    return World(folder, write_world(folder))
+
+
+def finished(world: World, run: Path) -> Path:
+    """A campaign that nobody disturbed."""
+    init(run, world.settings)
+    while not advance(run).finished:
+        export(run, run.parent / "round.jsonl", "jsonl")
+        take(run, answered(run.parent / "round.jsonl"), "jsonl")
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished(world, tmp_path_factory.mktemp("whole") / "run")
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    return [
+        {k: v for k, v in event.items() if k not in ("at", "file")}
+        for event in Ledger(run / "ledger.jsonl")
+    ]
+
+
+def models(run: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in sorted(run.glob("rounds/*/model/model.safetensors"))
+    }
+
+
+def test_the_budget_is_spent_in_equal_rounds_and_the_last_takes_the_remainder(whole: Path) -> None:
+    told = status(whole)
+    assert [one["labelled"] for one in told["rounds"]] == [3, 3, 5]
+    assert (told["labelled"], told["left"]) == (11, 0)
+    assert [one["round"] for one in told["scores"]] == [0, 1, 2, 3]
+    assert len(models(whole)) == 3
+
+
+def test_nothing_is_issued_twice_and_the_labels_are_those_that_were_given(whole: Path) -> None:
+    state = read_state(whole)
+    tokens = Counter(example.fields["tokens"] for example in state.issued)
+    assert set(tokens.values()) == {1}
+    from tests.campaign.worlds import gold
+
+    known = gold()
+    assert [e.label for e in state.labelled] == [known[e.fields["tokens"]] for e in state.labelled]
+
+
+def test_a_finished_campaign_does_nothing_more(whole: Path) -> None:
+    before = events(whole)
+    due = advance(whole)
+    assert (due.done, due.finished) == ((), True)
+    assert events(whole) == before
+
+
+def test_killed_after_everything_it_writes_a_campaign_ends_as_if_undisturbed(
+    world: World, whole: Path, tmp_path: Path
+) -> None:
+    run, marks = tmp_path / "run", tmp_path / "marks"
+    marks.mkdir()
+    init(run, world.settings)
+    killed = 0
+    for _ in range(80):
+        ended = subprocess.run(
+            [sys.executable, "-c", MORTAL, str(run), str(marks)], capture_output=True, check=False
+        )
+        if ended.returncode == 0:
+            if ended.stdout.split() == [b"True"]:
+                break
+            export(run, tmp_path / "round.jsonl", "jsonl")
+            take(run, answered(tmp_path / "round.jsonl"), "jsonl")
+            continue
+        assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+        killed += 1
+    kinds = Counter(mark.name.split("-")[0] for mark in marks.iterdir())
+    # Three choices, trainings and scores (the start model too), one training in its middle.
+    assert kinds == {"add": 6, "write": 3, "train": 3, "evaluate": 4, "save": 1}
+    assert killed == sum(kinds.values())
+    assert events(run) == events(whole)
+    assert models(run) == models(whole)
+
+
+def test_what_cannot_be_labelled_is_replaced_and_partial_labels_are_enough_if_asked(
+    world: World, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    assert advance(run).waiting == 3
+    export(run, sheet, "jsonl")
+    taken = take(run, answered(sheet, {0: "skipped", 1: "rejected", 2: None}), "jsonl")
+    assert len(taken.answers) == 2
+    assert take(run, sheet, "jsonl").known == 2
+    due = advance(run)
+    assert due.waiting == 3
+    assert export(run, sheet, "jsonl") == 3
+    assert advance(run).waiting == 3
+    take(run, answered(sheet, {0: None, 1: None}), "jsonl")
+    assert advance(run).waiting == 2
+    partial = advance(run, partial=True)
+    state = read_state(run)
+    assert [len(one.labelled) for one in state.rounds] == [1, 0]
+    assert state.rounds[0].closed
+    assert partial.waiting == len(state.rounds[1].issued) == 3
+    tokens = Counter(example.fields["tokens"] for example in state.issued)
+    assert set(tokens.values()) == {1}
+
+
+def test_a_refused_answer_shows_both_versions_and_the_good_part_is_kept(
+    world: World, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    export(run, sheet, "jsonl")
+    lines = [json.loads(line) for line in answered(sheet).read_text("utf-8").splitlines()]
+    sent = lines[0]["tokens"][0]
+    lines[0]["tokens"][0] = "CHANGED"
+    sheet.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    taken = take(run, sheet, "jsonl")
+    assert len(taken.answers) == 2
+    (refused,) = taken.refused
+    assert "CHANGED" in refused.what
+    assert ascii(sent) in refused.what
+    assert (refused.file, refused.line) == (str(sheet), 1)
+
+
+def test_changes_of_budget_and_strategy_count_from_then_on_and_are_recorded(
+    world: World, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    file = run / "run.toml"
+    changed = file.read_text("utf-8").replace("budget = 11", "budget = 21")
+    file.write_text(changed.replace("knn-uncertainty", "average-dist"), "utf-8")
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet), "jsonl")
+    assert advance(run).waiting == 7
+    told = [event for event in events(run) if event["event"] == "changed"]
+    assert [event["settings"]["strategy"] for event in told] == ["average-dist"]
+    (choice,) = run.glob("rounds/02/*/selection.json")
+    assert json.loads(choice.read_text("utf-8"))["strategy"] == "average-dist"
+
+
+def test_two_processes_do_not_work_on_one_campaign(world: World, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    init(run, world.settings)
+    with claimed(run), pytest.raises(UsageError, match="another polymux is working"):
+        advance(run)
+    assert advance(run).waiting == 3
+
+
+def test_what_a_campaign_cannot_begin_with_is_told_before_anything_is_written(
+    world: World, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for change, said in (
+        ({"budget": 1000}, "100 examples for a budget of 1,000"),
+        ({"source": (str(tmp_path / "none.conll"),)}, "none.conll"),
+        ({"model": str(tmp_path / "nowhere")}, "nowhere"),
+    ):
+        with pytest.raises((UsageError, InputError, Exception), match=said):
+            init(run, world.settings.model_copy(update=change))
+        assert not run.exists()
+    init(run, world.settings)
+    with pytest.raises(UsageError, match="is not empty"):
+        init(run, world.settings)
+    with pytest.raises(InputError, match="is no campaign"):
+        advance(tmp_path)
+    text = (run / "run.toml").read_text("utf-8")
+    (run / "run.toml").write_text(text + "\n[more]\n", "utf-8")
+    with pytest.raises(InputError, match="more: there is no such setting"):
+        advance(run)
+
+
+def test_a_half_written_line_of_the_ledger_was_never_said(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    path = tmp_path / "run/ledger.jsonl"
+    before = events(tmp_path / "run")
+    with path.open("ab") as file:
+        file.write('{"event": "answers", "round": 3, "an é'.encode()[:-1])
+    assert events(tmp_path / "run") == before
+    Ledger(path).add("closed", round=3)
+    assert events(tmp_path / "run")[:-1] == before

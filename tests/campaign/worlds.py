@@ -1,0 +1,71 @@
+"""A small campaign: utterances of the demo, a start model, and a person who knows the labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.models import tiny_model
+
+from polymux.campaign import Settings, Training
+from polymux.demo.corpus import columns
+from polymux.demo.utterances import SLOTS, language, utterances
+
+TASK = "token-classification"
+LABELS = ("O", *(f"{letter}-{slot}" for slot in SLOTS for letter in "BI"))
+SIZES = {"es": 60, "de": 40}
+
+
+def write_world(folder: Path) -> Settings:
+    """Pools, a test set and a start model; gives what a campaign is begun with."""
+    sample = []
+    for code, size in {**SIZES, "hi": 40}.items():
+        spoken = utterances(language(code), size, seed=1)
+        sample += [one.text for one in spoken]
+        (folder / code).mkdir(parents=True)
+        for name, part, labelled in (
+            ("pool", spoken, True),
+            ("sample", spoken[:15], False),
+            ("test", spoken[15:], True),
+        ):
+            text = "".join(columns(part, labelled=labelled))
+            (folder / code / f"{name}.conll").write_text(text, encoding="utf-8")
+    model = tiny_model(folder / "start", TASK, LABELS, kind="roberta", sample=sample)
+    return Settings(
+        model=str(model),
+        task=TASK,
+        source=tuple(str(folder / code / "pool.conll") for code in SIZES),
+        target=(str(folder / "hi/sample.conll"),),
+        test=(str(folder / "hi/test.conll"),),
+        budget=11,
+        rounds=3,
+        language="folder",
+        device="cpu",
+        store="off",
+        training=Training(epochs=2, lr=1e-3, batch_size=4),
+    )
+
+
+def gold() -> Mapping[tuple[str, ...], tuple[str, ...]]:
+    """What a person would say of each sentence of the pools."""
+    return {
+        one.tokens: one.tags
+        for code, size in SIZES.items()
+        for one in utterances(language(code), size, seed=1)
+    }
+
+
+def answered(exported: Path, but: Mapping[int, str | None] = {}) -> Path:
+    """The exported JSON lines with labels; `but` gives some lines a state, or None leaves them."""
+    known, lines = gold(), []
+    for place, line in enumerate(exported.read_text(encoding="utf-8").splitlines()):
+        told = json.loads(line)
+        state = but.get(place, "labelled")
+        if state == "labelled":
+            told["labels"] = known[tuple(told["tokens"])]
+        elif state is not None:
+            told["state"] = state
+        lines.append(json.dumps(told, ensure_ascii=False) + "\n")
+    exported.write_text("".join(lines), encoding="utf-8")
+    return exported
