@@ -157,6 +157,7 @@ def test_what_cannot_be_labelled_is_replaced_and_partial_labels_are_enough_if_as
     init(run, world.settings)
     assert advance(run).waiting == 3
     export(run, sheet, "jsonl")
+    shutil.copy(sheet, tmp_path / "first.jsonl")
     taken = take(run, answered(sheet, {0: "skipped", 1: "rejected", 2: None}), "jsonl")
     assert len(taken.answers) == 2
     assert take(run, sheet, "jsonl").known == 2
@@ -173,6 +174,24 @@ def test_what_cannot_be_labelled_is_replaced_and_partial_labels_are_enough_if_as
     assert partial.waiting == len(state.rounds[1].issued) == 3
     tokens = Counter(example.fields["tokens"] for example in state.issued)
     assert set(tokens.values()) == {1}
+    # Labels that come late count too, for their own round.
+    assert len(take(run, answered(tmp_path / "first.jsonl"), "jsonl").answers) == 3
+    assert [len(one.labelled) for one in read_state(run).rounds] == [4, 0]
+
+
+def test_a_pool_that_is_used_up_ends_the_campaign(world: World, tmp_path: Path) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    small = tmp_path / "pool.conll"
+    lines = (world.folder / "es/pool.conll").read_text("utf-8").split("\n\n")[:6]
+    small.write_text("\n\n".join(lines) + "\n\n", "utf-8")
+    settings = {"source": (str(small),), "budget": 6, "rounds": 1, "language": None, "test": ()}
+    init(run, world.settings.model_copy(update=settings))
+    assert advance(run).waiting == 6
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet, {0: "rejected"}), "jsonl")
+    due = advance(run)
+    assert due.finished
+    assert status(run)["labelled"] == 5
 
 
 def test_a_refused_answer_shows_both_versions_and_the_good_part_is_kept(
@@ -225,7 +244,7 @@ def test_what_a_campaign_cannot_begin_with_is_told_before_anything_is_written(
 ) -> None:
     run = tmp_path / "run"
     for change, said in (
-        ({"budget": 1000}, "100 examples for a budget of 1,000"),
+        ({"budget": 1000}, "100 different examples for a budget of 1,000"),
         ({"source": (str(tmp_path / "none.conll"),)}, "none.conll"),
         ({"model": str(tmp_path / "nowhere")}, "nowhere"),
     ):

@@ -6,6 +6,7 @@ what happened, `rounds/NN/` hold choices, models and scores.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,23 +47,23 @@ def init(folder: str | Path, settings: Settings) -> State:
     check_free(out, force=False)
     looked_at = State(out, settings, Ledger(out / "ledger.jsonl"), (), [])
     model = steps.model_of(looked_at, 0)
-    sizes = {name: _count(looked_at, name) for name in ("source", "target", "test")}
-    if sizes["source"] < settings.budget:
+    source = steps.distinct(looked_at)
+    for name in ("target", "test"):
+        if getattr(settings, name):
+            # Reading it to its end finds what is bad in it.
+            deque(steps.pool(looked_at, name), maxlen=0)
+    if source < settings.budget:
         raise UsageError(
-            f"the source has {sizes['source']:,} examples for a budget of {settings.budget:,}",
+            f"the source has {source:,} different examples for a budget of {settings.budget:,}",
             "give more --source, or a smaller --budget",
         )
     with claimed(out), written(out, force=False) as draft:
         (draft / NAME).write_text(as_toml(settings), encoding="utf-8")
         told = settings.model_dump(mode="json")
         Ledger(draft / "ledger.jsonl").add(
-            "begun", labels=list(model.labels), pools=sizes, settings=told
+            "begun", labels=list(model.labels), source=source, settings=told
         )
     return read_state(out)
-
-
-def _count(state: State, name: str) -> int:
-    return sum(1 for _ in steps.pool(state, name)) if getattr(state.settings, name) else 0
 
 
 def advance(folder: str | Path, *, partial: bool = False, progress: Progress | None = None) -> Due:
@@ -106,6 +107,7 @@ def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
     now = state.rounds[-1]
     if not now.closed:
         missing = now.wanted - (len(now.issued) - len(now.unusable))
+        missing = min(missing, state.choosable)
         if missing > 0 and not partial:
             return "choose", number, missing
         if now.waiting and not partial:
@@ -115,9 +117,8 @@ def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
         return "train", number, 0
     if steps.unscored(state, number):
         return "score", number, 0
-    if number < state.settings.rounds and state.left:
-        return "choose", number + 1, steps.share(state, number + 1)
-    return None
+    more = steps.share(state, number + 1)
+    return ("choose", number + 1, more) if number < state.settings.rounds and more else None
 
 
 def _told(state: State, done: Sequence[str]) -> Due:
@@ -144,7 +145,7 @@ def _record_changes(state: State) -> None:
     for event in state.ledger:
         before = event.get("settings", before)
     if now != before:
-        state.ledger.add("changed", settings=now)
+        state.ledger.add("changed", source=steps.distinct(state), settings=now)
 
 
 def export(folder: str | Path, out: str | Path, format_: str) -> int:
@@ -159,7 +160,8 @@ def export(folder: str | Path, out: str | Path, format_: str) -> int:
         raise UsageError(f"{format_} is only read", "choose a format that is written")
     if not state.rounds or not state.rounds[-1].waiting:
         raise UsageError("nothing waits for labels", "run polymux next")
-    batch = steps.batch_of(state, len(state.rounds))
+    now = state.rounds[-1]
+    batch = steps.batch_of(state, {name: now.issued[name] for name in now.waiting})
     path = Path(out)
     draft = path.with_name(f".{path.name}.part")
     draft.write_bytes(made.dump(batch))

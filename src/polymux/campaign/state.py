@@ -64,6 +64,8 @@ class State:
     labels: tuple[str, ...]
     """Those that may be given."""
     rounds: list[Round]
+    pool: int = 0
+    """Different examples in the source."""
 
     @property
     def labelled(self) -> list[Example]:
@@ -79,6 +81,11 @@ class State:
     def left(self) -> int:
         """Labels of the budget that are not bought yet."""
         return max(0, self.settings.budget - len(self.labelled))
+
+    @property
+    def choosable(self) -> int:
+        """Examples of the source that were never issued."""
+        return max(0, self.pool - len(self.issued))
 
     def place(self, number: int) -> Path:
         """The folder of a round; 0 is the start."""
@@ -101,12 +108,14 @@ def read_state(folder: Path) -> State:
     ledger = Ledger(folder / "ledger.jsonl")
     rounds: dict[int, Round] = {}
     labels: tuple[str, ...] = ()
+    pool = 0
     for event in ledger:
         kind = event["event"]
-        if kind == "begun":
-            labels = tuple(event["labels"])
+        labels = tuple(event.get("labels", labels))
+        pool = event.get("source", pool)
+        if "round" not in event:
             continue
-        one = rounds.setdefault(event.get("round", 0), Round(event.get("round", 0)))
+        one = rounds.setdefault(event["round"], Round(event["round"]))
         if kind == "issued":
             one.issued |= issued_in(folder / event["file"], settings.task, event["ids"])
             one.wanted = one.wanted or event["wanted"]
@@ -116,8 +125,8 @@ def read_state(folder: Path) -> State:
                 one.answers.setdefault(answer.id, {})[answer.annotator] = answer
         elif kind == "closed":
             one.closed = True
-    rounds.pop(0, None)
-    return State(folder, settings, ledger, labels, [rounds[n] for n in sorted(rounds)])
+    in_order = [rounds[number] for number in sorted(rounds)]
+    return State(folder, settings, ledger, labels, in_order, pool)
 
 
 def issued_in(path: Path, task: str, ids: list[str]) -> dict[str, Example]:

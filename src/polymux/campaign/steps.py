@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from polymux.annotation import Answer, Batch, checked, format_named
 from polymux.campaign.state import State, items
@@ -15,7 +18,7 @@ from polymux.evaluate import evaluate
 from polymux.prescribe import select
 from polymux.progress import Progress
 from polymux.readers import anchored, read
-from polymux.records import Example, Pool
+from polymux.records import Example, Pool, content_hashes
 from polymux.train import train
 
 
@@ -40,6 +43,12 @@ def pool(state: State, name: str) -> Pool:
         on_error=settings.on_error,
         name=name,
     )
+
+
+def distinct(state: State) -> int:
+    """How many different examples the source has."""
+    hashes = [content_hashes(shard.examples) for shard in pool(state, "source").shards()]
+    return len(np.unique(np.concatenate(hashes), axis=0))
 
 
 def model_path(state: State, number: int) -> str:
@@ -71,9 +80,8 @@ def unscored(state: State, number: int) -> bool:
 def share(state: State, number: int) -> int:
     """Labels of a round: the budget in equal parts, the last takes what is left (1.4)."""
     settings = state.settings
-    if number >= settings.rounds:
-        return state.left
-    return min(max(1, settings.budget // settings.rounds), state.left)
+    equal = max(1, settings.budget // settings.rounds)
+    return min(state.left if number >= settings.rounds else equal, state.left, state.choosable)
 
 
 def choose(state: State, number: int, budget: int, *, progress: Progress | None) -> None:
@@ -135,43 +143,38 @@ def _ids(file: Path) -> list[str]:
     return [json.loads(line)["id"] for line in lines if line.strip()]
 
 
-def batch_of(state: State, number: int, *, all_of_it: bool = False) -> Batch:
-    """What people are asked in a round: all that waits, or everything that was issued."""
-    one = state.rounds[number - 1]
-    asked: dict[str, Example] = {
-        name: example
-        for name, example in one.issued.items()
-        if all_of_it or name not in one.answers
-    }
+def batch_of(state: State, asked: Mapping[str, Example]) -> Batch:
+    """Examples as people are asked them."""
     return Batch(state.settings.task, state.labels, items(asked))
 
 
 def take(state: State, path: Path, format_: str) -> Taken:
     """Take the labels of a file back; the good part is kept, word for word, in the ledger.
 
+    Labels of a round that was closed without them count from the next training on.
+
     Raises:
-        UsageError: no round waits for labels.
+        UsageError: nothing was issued yet.
         InputError: the file cannot be read at all.
     """
     if not state.rounds:
         raise UsageError("nothing was issued yet", "run polymux next first")
-    number = state.rounds[-1].number
-    one = state.rounds[-1]
-    batch = batch_of(state, number, all_of_it=True)
-    good: list[Answer] = []
+    rounds = {name: one for one in state.rounds for name in one.issued}
+    batch = batch_of(state, {name: one.issued[name] for name, one in rounds.items()})
+    good: dict[int, list[Answer]] = {}
     bad: list[InputError] = []
     known = 0
     for answer in checked(batch, format_named(format_).load(path, batch), path):
         if isinstance(answer, InputError):
             bad.append(answer)
-        elif _same(one.answers.get(answer.id, {}).get(answer.annotator), answer):
+        elif _same(rounds[answer.id].answers.get(answer.id, {}).get(answer.annotator), answer):
             known += 1
         else:
-            good.append(answer)
-    if good:
-        told = [_told(answer) for answer in good]
+            good.setdefault(rounds[answer.id].number, []).append(answer)
+    for number, answers in good.items():
+        told = [_told(answer) for answer in answers]
         state.ledger.add("answers", round=number, file=str(path), answers=told)
-    return Taken(tuple(good), tuple(bad), known)
+    return Taken(tuple(a for answers in good.values() for a in answers), tuple(bad), known)
 
 
 def _same(before: Answer | None, now: Answer) -> bool:
