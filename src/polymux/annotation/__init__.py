@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from polymux.annotation import jsonl
+from polymux.annotation import argilla, jsonl, prodigy, webanno
 from polymux.annotation.batch import Answer, Batch, Item, State, span_kinds
 from polymux.annotation.check import checked
 from polymux.errors import InputError, UsageError
@@ -46,6 +46,11 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "jsonl": Format("a JSON object a line, polymux's own", ".jsonl", jsonl.load, jsonl.dump),
+    "prodigy": Format("Prodigy's tasks", ".jsonl", prodigy.load, prodigy.dump),
+    "argilla": Format("records of Argilla 2", ".json", argilla.load),
+    "webanno": Format(
+        "WebAnno TSV 3.3 of INCEpTION", ".tsv", webanno.load, tasks=("token-classification",)
+    ),
 }
 
 

@@ -39,6 +39,8 @@ def checked(
                 who = "" if answer.annotator is None else f" of {answer.annotator}"
                 raise InputError(f"{answer.id}: a second answer{who}", "keep one of them")
             _same_text(item, answer)
+            if answer.state == "labelled" and answer.label is None:
+                raise InputError(f"{answer.id}: there is no label", "give one, or skip it")
             _fits(batch, item, answer.label)
         except InputError as error:
             yield InputError(error.what, error.hint, file=str(path), line=answer.line)
@@ -52,17 +54,22 @@ def _same_text(item: Item, answer: Answer) -> None:
         back = answer.fields.get(name)
         if back != sent:
             raise InputError(
-                f"{item.id}: {name} changed on the way: {_short(sent)} was sent, {_short(back)} "
-                "came back",
+                f"{item.id}: {name} changed on the way: {_short(sent, back)} was sent, "
+                f"{_short(back, sent)} came back",
                 "import the tool's own export, untouched by a spreadsheet or an editor",
             )
 
 
-def _short(value: str | tuple[str, ...] | None) -> str:
-    """A value as code that shows what cannot be seen, cut in the middle."""
+def _short(value: str | tuple[str, ...] | None, other: str | tuple[str, ...] | None) -> str:
+    """A value as code that shows what cannot be seen, cut to where it differs from the other."""
     shown = ascii(value)
-    half = _SHOWN // 2
-    return shown if len(shown) <= _SHOWN else f"{shown[:half]}...{shown[-half:]}"
+    if len(shown) <= _SHOWN:
+        return shown
+    pairs = enumerate(zip(shown, ascii(other), strict=False))
+    differs = next((place for place, (one, two) in pairs if one != two), len(shown))
+    start = max(0, min(differs - _SHOWN // 2, len(shown) - _SHOWN))
+    end = start + _SHOWN
+    return "..." * (start > 0) + shown[start:end] + "..." * (end < len(shown))
 
 
 def _fits(batch: Batch, item: Item, label: Label | None) -> None:

@@ -93,8 +93,8 @@ def labels_of(item: Item, spans: Iterable[Span], batch: Batch) -> tuple[str, ...
                     f"{item.id}: two spans overlap at {text[slice(*places[word])]!r}",
                     "keep one of them",
                 )
-            opens = "B" if place == 0 else "I"
-            labels[word] = f"{opens}-{span.label}" if batch.tagged else span.label
+            letter = _letter(batch, place, len(covered))
+            labels[word] = f"{letter}-{span.label}" if batch.tagged else span.label
     if not batch.tagged and None in labels:
         word = labels.index(None)
         raise InputError(
@@ -102,6 +102,19 @@ def labels_of(item: Item, spans: Iterable[Span], batch: Batch) -> tuple[str, ...
             "give every word one, or skip the whole example",
         )
     return tuple(OUTSIDE if label is None else label for label in labels)
+
+
+def _letter(batch: Batch, place: int, count: int) -> str:
+    """The letter of a word in a span, in the scheme that the batch's labels are of."""
+    letters = {label[0] for label in batch.labels if label[1:2] == "-"}
+    single, last, inside = (
+        ("U", "L", "I") if "U" in letters else ("S", "E", "M" if "M" in letters else "I")
+    )
+    if count == 1 and single in letters:
+        return single
+    if place == 0 and "B" in letters:
+        return "B"
+    return last if place == count - 1 and last in letters else inside
 
 
 def _covered(name: str, text: str, places: Sequence[tuple[int, int]], span: Span) -> list[int]:

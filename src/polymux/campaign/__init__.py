@@ -158,6 +158,10 @@ def export(folder: str | Path, out: str | Path, format_: str) -> int:
     made = format_named(format_)
     if made.dump is None:
         raise UsageError(f"{format_} is only read", "choose a format that is written")
+    if made.tasks and state.settings.task not in made.tasks:
+        raise UsageError(
+            f"{format_} has no place for {state.settings.task}", "choose another format"
+        )
     if not state.rounds or not state.rounds[-1].waiting:
         raise UsageError("nothing waits for labels", "run polymux next")
     now = state.rounds[-1]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from polymux.annotation import Answer, Item
+from polymux.annotation.agreement import majority
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.settings import Settings, read_settings
 from polymux.errors import InputError
-from polymux.records import FIELDS, Example, Label
+from polymux.records import FIELDS, Example
 
 
 @dataclass(slots=True)
@@ -39,9 +40,11 @@ class Round:
         """Examples with the label they were given, in the order of issue."""
         found = []
         for name, example in self.issued.items():
-            label = settled(self.answers.get(name, {}))
+            given = self.answers.get(name, {}).values()
+            votes = [answer.label for answer in given if answer.label is not None]
+            label = majority(votes) if votes else None
             if label is not None:
-                found.append(_with_label(example, label))
+                found.append(replace(example, label=label))
         return found
 
     @property
@@ -185,16 +188,3 @@ def _answer(told: Mapping[str, Any]) -> Answer:
         told.get("annotator"),
         told.get("seconds"),
     )
-
-
-def _with_label(example: Example, label: Label) -> Example:
-    return Example(example.id, example.file, example.line, example.fields, label, example.language)
-
-
-def settled(given: Mapping[str | None, Answer]) -> Label | None:
-    """The label that more than half of those who labelled agree on; None where there is none."""
-    votes = [answer.label for answer in given.values() if answer.label is not None]
-    for label in votes:
-        if votes.count(label) * 2 > len(votes):
-            return label
-    return None

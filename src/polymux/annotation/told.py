@@ -1,0 +1,124 @@
+"""What tools tell, read strictly: objects of JSON, spans of a text, offsets in UTF-16 units.
+
+Offsets are Unicode code points, an end is one after the last, unless they are said to be UTF-16.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from polymux.annotation.batch import Answer, Batch, Item
+from polymux.annotation.words import Span, labels_of, laid_out
+from polymux.errors import InputError
+from polymux.records import Label
+
+Read = Callable[[dict[str, Any], int | None], Iterable[Answer | InputError]]
+_BOM = b"\xef\xbb\xbf"
+_ASTRAL = 0x10000
+
+
+def answers(path: Path, read: Read) -> Iterator[Answer | InputError]:
+    """What `read` finds in each object of JSON lines or of one JSON array, and its line.
+
+    An error that is raised ends its object, one that is handed over does not; both get their place.
+    """
+    for line, told in _objects(path):
+        try:
+            if isinstance(told, InputError):
+                raise told
+            if not isinstance(told, dict):
+                raise InputError("this is no JSON object", "give the tool's export as it is")
+            for one in read(told, line):
+                yield _placed(one, path, line) if isinstance(one, InputError) else one
+        except InputError as error:
+            yield _placed(error, path, line)
+
+
+def _placed(error: InputError, path: Path, line: int | None) -> InputError:
+    return InputError(error.what, error.hint, file=str(path), line=line)
+
+
+def _objects(path: Path) -> Iterator[tuple[int | None, Any]]:
+    """Values with their lines, which an array has not; an error for what is no JSON."""
+    data = path.read_bytes().removeprefix(_BOM)
+    array = data.lstrip().startswith(b"[")
+    parts: Iterable[tuple[int | None, bytes]] = (
+        [(None, data)] if array else enumerate(data.split(b"\n"), start=1)
+    )
+    for line, part in parts:
+        if not part.strip():
+            continue
+        try:
+            value = json.loads(part.decode())
+        except (ValueError, RecursionError) as error:
+            yield line, InputError(f"no JSON: {error}", "give the tool's export as it is")
+            continue
+        yield from ((None, one) for one in value) if array else [(line, value)]
+
+
+def text_of(item: Item) -> str:
+    """The text that spans count in: the sentence of the words, or the context of a question."""
+    return laid_out(item)[0] if "tokens" in item.fields else str(item.fields["context"])
+
+
+def spans(value: Any, text: str) -> list[Span]:
+    """Spans from a list of objects with start, end and label.
+
+    Raises:
+        InputError: it is no such list, or a span tells another text than stands there.
+    """
+    if not isinstance(value, list):
+        raise InputError("the spans are no list", "give the tool's export as it is")
+    found = []
+    for one in value:
+        if not isinstance(one, dict) or not _is_span(one):
+            shown = json.dumps(one, ensure_ascii=True)[:80]
+            raise InputError(f"{shown} is no span", "a span has a start, an end and a label")
+        span = Span(one["start"], one["end"], one["label"])
+        there = text[span.start : span.end]
+        if one.get("text", there) != there:
+            raise InputError(
+                f"the span {span.start} to {span.end} ({span.label}) tells {one['text']!a}, "
+                f"but {there!a} stands there",
+                "look whether the tool counts something else than characters",
+            )
+        found.append(span)
+    return found
+
+
+def _is_span(one: dict[str, Any]) -> bool:
+    numbers = all(type(one.get(name)) is int for name in ("start", "end"))
+    return numbers and isinstance(one.get("label"), str)
+
+
+def label_of(item: Item, found: Sequence[Span], batch: Batch) -> Label:
+    """The labels of the words of a sentence, or the answers that are marked in a context.
+
+    Raises:
+        InputError: a span does not fit the words, lies outside the context or marks white space.
+    """
+    if batch.task == "token-classification":
+        return labels_of(item, found, batch)
+    context = text_of(item)
+    texts, starts = [], []
+    for span in found:
+        marked = context[span.start : span.end]
+        if not 0 <= span.start < span.end <= len(context) or not marked.strip():
+            raise InputError(
+                f"{item.id}: the span {span.start} to {span.end} marks nothing in the context of "
+                f"{len(context)} characters",
+                "look whether the tool counts something else than characters",
+            )
+        texts.append(marked.strip())
+        starts.append(span.start + len(marked) - len(marked.lstrip()))
+    return {"text": texts, "answer_start": starts}
+
+
+def code_points(text: str) -> dict[int, int]:
+    """Where each code point begins, and the text ends, in UTF-16 units: units to code points."""
+    widths = (2 if ord(character) >= _ASTRAL else 1 for character in text)
+    return {unit: point for point, unit in enumerate(accumulate(widths, initial=0))}
