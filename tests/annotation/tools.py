@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import zipfile
 from collections.abc import Callable
+from typing import Any
 
 from polymux.annotation import Batch
 
@@ -32,4 +36,52 @@ def prodigy(dumped: bytes, batch: Batch) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-FINISH: dict[str, Finish] = {"jsonl": as_it_is, "prodigy": prodigy}
+def label_studio(dumped: bytes, batch: Batch) -> bytes:
+    """The JSON export of predictions that were submitted as they came."""
+
+    def shown(one: dict[str, Any]) -> dict[str, Any]:
+        text = one["value"].get("text")
+        if text is None:
+            return one
+        # The page collapses spaces and tells a line break in two signs.
+        text = re.sub("[ \\t]+", " ", text).replace("\n", "\\n")
+        return one | {"value": one["value"] | {"text": text}, "origin": "prediction"}
+
+    done = []
+    for number, task in enumerate(json.loads(dumped), start=17):
+        annotations = [
+            {
+                "id": number,
+                "completed_by": 3,
+                "was_cancelled": False,
+                "ground_truth": False,
+                "lead_time": 8.2,
+                "result": [shown(one) for one in prediction["result"]],
+            }
+            for prediction in task["predictions"]
+        ]
+        done.append(
+            {"id": number, "data": task["data"], "annotations": annotations, "predictions": [5]}
+        )
+    return json.dumps(done).encode()
+
+
+def doccano(dumped: bytes, batch: Batch) -> bytes:
+    """The zip of a project with one member, whose labels pandas writes sorted."""
+    lines = []
+    for number, line in enumerate(dumped.decode().rstrip("\n").split("\n"), start=1):
+        done = {"id": number} | json.loads(line) | {"Comments": []}
+        done["label"].sort()
+        lines.append(json.dumps(done, ensure_ascii=False).replace("/", "\\/"))
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("ada.jsonl", "\n".join(lines))
+    return data.getvalue()
+
+
+FINISH: dict[str, Finish] = {
+    "jsonl": as_it_is,
+    "prodigy": prodigy,
+    "label-studio": label_studio,
+    "doccano": doccano,
+}

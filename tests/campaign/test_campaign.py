@@ -179,6 +179,28 @@ def test_what_cannot_be_labelled_is_replaced_and_partial_labels_are_enough_if_as
     assert [len(one.labelled) for one in read_state(run).rounds] == [4, 0]
 
 
+def test_label_studio_gets_its_interface_and_its_export_comes_back(
+    world: World, tmp_path: Path
+) -> None:
+    run, tasks = tmp_path / "run", tmp_path / "round.json"
+    init(run, world.settings)
+    advance(run)
+    export(run, tasks, "label-studio")
+    assert "<Labels" in (tmp_path / "round.config.xml").read_text("utf-8")
+    told = json.loads(tasks.read_text("utf-8"))
+    for number, task in enumerate(told):
+        task["id"] = number
+        task["annotations"] = [{"completed_by": 1, "was_cancelled": False, "result": []}]
+    tasks.write_text(json.dumps(told), "utf-8")
+    taken = take(run, tasks, "label-studio")
+    assert taken.refused == ()
+    assert {answer.label for answer in taken.answers} == {
+        ("O",) * len(answer.label) for answer in taken.answers
+    }
+    with pytest.raises(UsageError, match="is only read"):
+        export(run, tasks, "argilla")
+
+
 def test_a_pool_that_is_used_up_ends_the_campaign(world: World, tmp_path: Path) -> None:
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     small = tmp_path / "pool.conll"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from polymux.annotation import argilla, jsonl, prodigy, webanno
+from polymux.annotation import argilla, doccano, jsonl, label_studio, prodigy, webanno
 from polymux.annotation.batch import Answer, Batch, Item, State, span_kinds
 from polymux.annotation.check import checked
 from polymux.errors import InputError, UsageError
@@ -42,10 +42,26 @@ class Format:
     """None: it is only read."""
     tasks: tuple[str, ...] = ()
     """Those it has a place for; none named: all."""
+    beside: tuple[str, Callable[[Batch], str]] | None = None
+    """What the tool is set up with: the end of its file's name, and its text."""
 
 
 FORMATS: dict[str, Format] = {
     "jsonl": Format("a JSON object a line, polymux's own", ".jsonl", jsonl.load, jsonl.dump),
+    "label-studio": Format(
+        "Label Studio's tasks and exports",
+        ".json",
+        label_studio.load,
+        label_studio.dump,
+        beside=(".config.xml", label_studio.config),
+    ),
+    "doccano": Format(
+        "doccano's JSON lines, and its zip of them",
+        ".jsonl",
+        doccano.load,
+        doccano.dump,
+        tasks=("token-classification", "text-classification"),
+    ),
     "prodigy": Format("Prodigy's tasks", ".jsonl", prodigy.load, prodigy.dump),
     "argilla": Format("records of Argilla 2", ".json", argilla.load),
     "webanno": Format(

@@ -151,6 +151,8 @@ def _record_changes(state: State) -> None:
 def export(folder: str | Path, out: str | Path, format_: str) -> int:
     """Write what waits for labels as a file of an annotation tool; how many examples.
 
+    Where a tool is set up by a file (Label Studio's interface), that is written beside it.
+
     Raises:
         UsageError: nothing waits, or the format is only read.
     """
@@ -167,9 +169,14 @@ def export(folder: str | Path, out: str | Path, format_: str) -> int:
     now = state.rounds[-1]
     batch = steps.batch_of(state, {name: now.issued[name] for name in now.waiting})
     path = Path(out)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_bytes(made.dump(batch))
-    draft.replace(path)
+    files = {path: made.dump(batch)}
+    if made.beside is not None:
+        end, text_of = made.beside
+        files[path.with_suffix(end)] = text_of(batch).encode()
+    for file, data in files.items():
+        draft = file.with_name(f".{file.name}.part")
+        draft.write_bytes(data)
+        draft.replace(file)
     return len(batch.items)
 
 
