@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from polymux.distill.settings import read_settings
-from polymux.distill.work import Work, processes
+from polymux.distill.settings import Settings, read_settings, stands_on_teachers
+from polymux.distill.work import NotMadeError, Work, processes
 from polymux.errors import UsageError
 from polymux.folders import claimed
 from polymux.progress import Progress
@@ -72,16 +72,23 @@ def distill(
     base = path.resolve().parent
     if not processes().is_main_process:
         progress = None
-    work = Work(settings, base, base / settings.out, device, force, checkpoint_seconds, progress)
-    known = _stages(work)
+    work = Work(
+        settings, base, base / settings.out, device, force, False, checkpoint_seconds, progress
+    )
+    known = _stages(settings)
     _check(work)
     strange = [stage for stage in stages if stage not in known]
     if strange:
         raise UsageError(f"no stage {strange[0]!r}", f"choose of: {', '.join(known)}")
     asked = [stage for stage in known if not stages or stage in stages]
     with claimed(work.out) if processes().is_main_process else nullcontext():
-        for stage in asked:
-            known[stage](work)
+        for stage in known:
+            if stage in asked:
+                known[stage](work)
+            elif any(stage in _ground(settings, other) for other in asked):
+                # What is asked stands on it: it must be what these settings and data make.
+                with suppress(NotMadeError):
+                    known[stage](replace(work, checking=True))
     return Distilled(work.out, tuple(asked))
 
 
@@ -90,13 +97,13 @@ def _check(work: Work) -> None:
     from importlib.util import find_spec
 
     from polymux.distill.learning.losses import loss_named
-    from polymux.distill.text.sampling import sampling_named
+    from polymux.distill.text.sampling import check_options, sampling_named
 
     settings = work.settings
-    sampling_named(settings.tokenizer.sampling)
     for name, system in settings.systems.items():
         loss_named(system.loss)
         sampling_named(system.sampling)
+        check_options(system.sampling, system.options)
         if loss_named(system.loss).relations and settings.teachers.cached != "no":
             raise UsageError(
                 f"system {name} learns relations, and a cache keeps none",
@@ -120,7 +127,23 @@ def _check(work: Work) -> None:
         )
 
 
-def _stages(work: Work) -> dict[str, Callable[[Work], None]]:
+def _ground(settings: Settings, stage: str) -> set[str]:
+    """The stages that a stage stands on."""
+    first = {"corpus", "tokenizer"}
+    if stage in settings.systems:
+        teachers = stands_on_teachers(settings.systems[stage])
+        return first | ({"teachers"} if teachers else set())
+    whole = first | {"teachers", *settings.systems}
+    return {
+        "corpus": set[str](),
+        "tokenizer": {"corpus"},
+        "teachers": first,
+        "evaluate": whole,
+        "report": whole | {"evaluate"},
+    }[stage]
+
+
+def _stages(settings: Settings) -> dict[str, Callable[[Work], None]]:
     """What is done in which order; each system is a stage of its own."""
     from polymux.distill import stages
     from polymux.distill.evaluation import evaluate
@@ -128,7 +151,7 @@ def _stages(work: Work) -> dict[str, Callable[[Work], None]]:
     from polymux.distill.systems import system
     from polymux.distill.teaching import teachers
 
-    systems = {name: partial(system, name=name) for name in work.settings.systems}
+    systems = {name: partial(system, name=name) for name in settings.systems}
     return {
         "corpus": stages.corpus,
         "tokenizer": stages.tokenizer,

@@ -15,7 +15,7 @@ from polymux.distill.learning.masking import Masking
 from polymux.distill.learning.training import Lesson, Plan, Weak, learn, planned
 from polymux.distill.text.blocks import Rows
 from polymux.distill.text.sampling import Mix
-from polymux.distill.work import Work
+from polymux.distill.work import Work, processes
 from polymux.encoders.pytorch import quiet
 from polymux.train import Fitted, Recipe
 
@@ -100,6 +100,18 @@ def trained(
         device=work.device,
         progress=work.prefixed(place),
     )
+
+
+def begun_from(work: Work, place: str, identity: str) -> None:
+    """Throw away what a training with other settings or data left beside a part when killed."""
+    folder, state = checkpoint_of(work, place), processes()
+    mark = folder / "identity"
+    if state.is_main_process:
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != identity:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text(identity, encoding="utf-8")
+    state.wait_for_everyone()
 
 
 def checkpoint_of(work: Work, place: str) -> Path:

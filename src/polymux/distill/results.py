@@ -12,7 +12,7 @@ import torch
 
 from polymux import __version__
 from polymux.distill.card import RECONSTRUCTION
-from polymux.distill.evaluation import RANDOM, counts_of, encoders
+from polymux.distill.evaluation import counts_of, encoders
 from polymux.distill.paper import PAPER
 from polymux.distill.scoring.claims import verdicts
 from polymux.distill.scoring.probes import SCORES
@@ -174,7 +174,7 @@ def _comparisons(work: Work) -> Iterator[dict[str, Any]]:
     systems = list(work.settings.systems)
     ours = OURS if OURS in systems else systems[0]
     pairs = [(ours, other) for other in systems if other != ours]
-    if {"hl", "hl-balanced"} <= set(systems):
+    if {"hl", "hl-balanced"} <= set(systems) and ours != "hl-balanced":
         pairs.append(("hl-balanced", "hl"))
     for task, languages in _probed(work).items():
         counts = {
@@ -220,9 +220,9 @@ def _notes(work: Work) -> Iterator[str]:
     for name in settings.systems:
         for seed in settings.seeds:
             told = work.needed(f"systems/{name}/{seed}", name)
-            dropped = [lang for lang, alpha in told["alpha"].items() if alpha == 0]
-            if dropped and told["settings"]["loss"] != "hard":
-                yield f"{name}, seed {seed}: weak teachers were dropped for {', '.join(dropped)}."
+            if told["dropped"]:
+                named = ", ".join(told["dropped"])
+                yield f"{name}, seed {seed}: weak teachers were dropped for {named}."
             for language, covered in told.get("vocabulary", {}).items():
                 mass = covered["mass_covered"]
                 told_mass = "" if mass is None else f", {mass:.1%} of the teacher's probability"
@@ -242,8 +242,6 @@ def _notes(work: Work) -> Iterator[str]:
     if epochs:
         most = max(epochs, key=lambda key: epochs[key])
         yield f"Text is repeated: most often that of {most}, {epochs[most]:.1f} times."
-    if RANDOM in settings.systems:
-        yield f"A system is called like the untrained encoder: {RANDOM}."
 
 
 def _weak_teachers(work: Work) -> Iterator[str]:

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    model_validator,
+)
 
 from polymux.errors import InputError
 
@@ -50,7 +57,7 @@ class Tokenizer(_Section):
     """Entries, 256 bytes and 5 special tokens among them."""
     path: str | None = None
     """A tokenizer to take instead of training one: a folder, or a name on the hub."""
-    sampling: str = "balanced"
+    sampling: Literal["all", "balanced"] = "balanced"
     """What of the text it is trained on."""
 
 
@@ -71,6 +78,16 @@ class Model(_Section):
     """Tokens a row, special ones included."""
     settings: dict[str, Any] = {}
     """What the configuration of `type` shall say; for other types than modernbert all of it."""
+
+    @model_validator(mode="after")
+    def _of_modernbert(self) -> Model:
+        own = {"layers", "hidden", "heads", "intermediate"} & self.model_fields_set
+        if self.type != "modernbert" and own:
+            raise ValueError(
+                f"{', '.join(sorted(own))} are of a modernbert: give what {self.type} calls them "
+                "under [model.settings]"
+            )
+        return self
 
 
 class Training(_Section):
@@ -106,6 +123,12 @@ class Training(_Section):
     """Of the hidden: share that stays as it is."""
     packed: bool = True
     """Lines run on and rows are full; otherwise a row is a line, cut at the length."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> Training:
+        if self.random + self.kept > 1:
+            raise ValueError("random and kept are shares of the hidden tokens: at most 1 together")
+        return self
 
 
 class Teachers(_Section):
@@ -151,6 +174,20 @@ class System(_Section):
     teachers: Literal["own", "shuffled"] = "own"
     """`shuffled` is a control: each language is answered by another one's teacher."""
 
+    @model_validator(mode="after")
+    def _of_the_loss(self) -> System:
+        if self.loss == "hard" and self.alpha is not None:
+            raise ValueError("alpha weighs a teacher's words: loss = 'hard' has none")
+        if self.loss != "hard" and self.compute == "total":
+            raise ValueError("compute = 'total' is for loss = 'hard': others spend it on teachers")
+        return self
+
+
+def stands_on_teachers(system: System) -> bool:
+    """Whether teachers decide a system: it asks them, begins as one, or may use their compute."""
+    begins = system.start.startswith("teacher:")
+    return system.loss != "hard" or system.compute == "total" or begins
+
 
 # Those of the slides, and the one that could refute them (METHOD.md 2.1, 2.2).
 SYSTEMS: dict[str, dict[str, Any]] = {
@@ -172,7 +209,7 @@ class Evaluation(_Section):
     """Languages for which a probe has no data, as in `{ ner = ["vi"] }`."""
     sentences: int = Field(default=400, ge=1)
     """Lines of each language whose words are guessed."""
-    mask_seeds: tuple[int, ...] = (1, 2, 3)
+    mask_seeds: tuple[NonNegativeInt, ...] = Field(default=(1, 2, 3), min_length=1)
     """Each line is scored once under each."""
     train_words: int = Field(default=15_000, ge=1)
     """Words a probe learns from at most, in whole sentences."""
@@ -201,7 +238,7 @@ class Settings(_Section):
     """In the order of the tables."""
     groups: dict[str, tuple[str, ...]] = {}
     """Languages whose scores are averaged, by name."""
-    seeds: tuple[int, ...] = (1,)
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(1,), min_length=1)
     """One training of each system a seed; teachers take the first."""
     paper: Literal["shared", "diverse"] | None = None
     """The language set whose numbers on the slides stand beside ours."""
@@ -220,7 +257,10 @@ class Settings(_Section):
     def _known_systems(cls, told: Any) -> Any:
         """A system of a known name takes its settings from the table, but for what is given."""
         if isinstance(told, dict) and isinstance(told.get("systems"), dict):
-            systems = {n: {**SYSTEMS.get(n, {}), **s} for n, s in told["systems"].items()}
+            systems = {
+                name: {**SYSTEMS.get(name, {}), **system} if isinstance(system, dict) else system
+                for name, system in told["systems"].items()
+            }
             return {**told, "systems": systems}
         return told
 
@@ -235,8 +275,16 @@ class Settings(_Section):
             raise ValueError(
                 f"evaluate.without names languages that are not there: {sorted(absent)}"
             )
-        if len(set(self.languages)) < len(self.languages) or not self.seeds:
-            raise ValueError("give each language once, and one seed at least")
+        if len(set(self.languages)) < len(self.languages) or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("give each language and each seed once")
+        if "all" in self.groups:
+            raise ValueError("the group `all` is there without being named")
+        equal = {s.sampling for s in self.systems.values() if s.compute == "student"}
+        if not self.training.packed and len(equal) > 1:
+            raise ValueError(
+                "with packed = false rows differ in length, and systems of other samplings would "
+                "have other numbers of updates: give one sampling, or packed = true"
+            )
         return self
 
 

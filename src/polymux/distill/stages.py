@@ -27,6 +27,7 @@ def corpus(work: Work) -> None:
     paths = {lang: work.path(settings.text, language=lang) for lang in work.settings.languages}
     identity = identity_of(
         settings=settings.model_dump(exclude={"premiums", "overlap"}),
+        premiums=premiums(paths, settings.premiums),
         files={language: contents(path) for language, path in paths.items()},
         languages=work.settings.languages,
     )
@@ -82,11 +83,30 @@ def contents(path: str, task: str = "text-classification") -> list[str]:
     return found
 
 
+def model_contents(work: Work, name: str, **names: str) -> list[str]:
+    """What a model's or tokenizer's folder holds, or its name where it is not on this machine."""
+    folder = Path(work.path(name, **names))
+    if not folder.is_dir():
+        return [name]
+    return [
+        f"{file.name} {blake2b(file.read_bytes(), digest_size=16).hexdigest()}"
+        for file in sorted(folder.iterdir())
+        if file.suffix in (".json", ".safetensors", ".txt", ".model")
+    ]
+
+
 def _compare(work: Work) -> None:
     """How much of what is tested on stands in the text; too much fails the run."""
     tasks = work.settings.evaluate.probes(work.settings.languages)
     text = work.needed("corpus", "corpus")["contents"]
-    identity = identity_of(text=text, tests=tasks, languages=work.settings.languages)
+    tests = {
+        f"{task} {language}": contents(
+            work.path(path, language=language, split="test"), "token-classification"
+        )
+        for task, (path, scored) in tasks.items()
+        for language in scored
+    }
+    identity = identity_of(text=text, tests=tests)
     told = work.done("overlap", identity)
     if told is None:
         with work.making("overlap", identity) as (_, told):
@@ -135,6 +155,7 @@ def tokenizer(work: Work) -> None:
     own = premiums(work.settings.languages, work.settings.corpus.premiums)
     identity = identity_of(
         settings=settings.model_dump(),
+        ready=settings.path and model_contents(work, settings.path),
         text=text["contents"],
         length=work.settings.model.length,
         premiums=own,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from polymux.distill.learning.teachers import Live
 from polymux.distill.learning.training import Lesson, Plan, Weak
 from polymux.distill.models import (
     TRAINING,
+    begun_from,
     checkpoint_of,
     flops_of,
     masking_of,
@@ -24,12 +26,13 @@ from polymux.distill.models import (
     saved,
     trained,
 )
-from polymux.distill.settings import System
-from polymux.distill.stages import load_stream, load_tokenizer, rows_of
+from polymux.distill.settings import System, stands_on_teachers
+from polymux.distill.stages import load_stream, load_tokenizer, model_contents, rows_of
 from polymux.distill.teaching import bridges_of, held_out_of, load_teacher
 from polymux.distill.text.blocks import Rows, Stream
 from polymux.distill.text.sampling import Mix, sampling_named
 from polymux.distill.work import Work, identity_of
+from polymux.encoders.pytorch import device_named
 
 
 def system(work: Work, name: str) -> None:
@@ -42,14 +45,15 @@ def _system(work: Work, name: str, asked: System, seed: int) -> None:
     settings = work.settings
     place = f"systems/{name}/{seed}"
     text = work.needed("tokenizer", "tokenizer")
-    loss = loss_named(asked.loss)
-    stands_on = _stands_on(work, asked, loss)
+    loss = loss_of(asked)
+    stands_on = _stands_on(work, asked)
     identity = identity_of(
         text=text["identity"],
         model=settings.model.model_dump(),
         training=settings.training.model_dump(),
         teachers=settings.teachers.model_dump() if loss.asks_teachers else None,
         system=asked.model_dump(),
+        start=_start_contents(work, asked),
         stands_on=stands_on,
         seed=seed,
     )
@@ -63,8 +67,9 @@ def _system(work: Work, name: str, asked: System, seed: int) -> None:
     rows, mix = _rows(work, streams, asked, tokenizer, tokens)
     plan = plan_of(work, rows, mix, tokens, seed)
     repeats = settings.teachers.maskings if _cached(work, loss) else 0
-    lesson = _lesson(work, asked, loss, rows, tokenizer, seed)
-    weak = _weak(work, lesson, model, tokenizer, plan, place) if loss.asks_teachers else None
+    lesson = _lesson(work, asked, loss, model, rows, tokenizer, seed)
+    begun_from(work, place, identity)
+    weak = _weak(work, asked, lesson, model, tokenizer, plan, place) if loss.asks_teachers else None
     fitted = trained(
         work,
         place,
@@ -81,11 +86,14 @@ def _system(work: Work, name: str, asked: System, seed: int) -> None:
         "system": name,
         "seed": seed,
         "settings": asked.model_dump(),
-        "alpha": dict(zip(settings.languages, lesson.alpha.tolist(), strict=True)),
+        "dropped": [
+            lang
+            for lang, out in zip(settings.languages, lesson.dropped.tolist(), strict=True)
+            if out
+        ],
         "schedule": settings.training.schedule,
     } | _told_of(work, lesson)
-    passes = TRAINING + (1 if loss.asks_teachers else 0)
-    flops = passes * forward * sum(plan.tokens.values())
+    flops = TRAINING * forward * sum(plan.tokens.values()) + _asking(work, lesson, plan, rows)
     saved(work, place, identity, model, tokenizer, plan, fitted, about, flops)
 
 
@@ -106,10 +114,37 @@ def _told_of(work: Work, lesson: Lesson) -> dict[str, Any]:
     return told
 
 
-def _stands_on(work: Work, asked: System, loss: Loss) -> list[str]:
-    """The teachers that decide a system: those it asks, or whose compute it may use."""
-    begins = asked.start.startswith("teacher:")
-    if not (loss.asks_teachers or asked.compute == "total" or begins):
+def loss_of(asked: System) -> Loss:
+    """The loss of a system, with the settings' own weights."""
+    loss = loss_named(asked.loss)
+    return replace(
+        loss,
+        alpha=loss.alpha if asked.alpha is None else asked.alpha,
+        temperature=loss.temperature if asked.temperature is None else asked.temperature,
+    )
+
+
+def _asking(work: Work, lesson: Lesson, plan: Plan, rows: Mapping[str, Rows]) -> float:
+    """Operations of the teachers' passes: one a token read, or one a token kept and mask."""
+    settings = work.settings
+    if lesson.teaching is None:
+        return 0.0
+    model, _ = load_teacher(work, settings.languages[0])
+    if isinstance(lesson.teaching, Live):
+        return flops_of(work, model) * sum(plan.tokens.values())
+    kept = sum(len(own) * (own.mean_tokens + 2) for own in rows.values())
+    return flops_of(work, model) * kept * settings.teachers.maskings
+
+
+def _start_contents(work: Work, asked: System) -> list[str]:
+    if asked.start == "random" or asked.start.startswith("teacher:"):
+        return []
+    return model_contents(work, asked.start)
+
+
+def _stands_on(work: Work, asked: System) -> list[str]:
+    """The teachers that decide a system."""
+    if not stands_on_teachers(asked):
         return []
     return [
         work.needed(f"teachers/{lang}", "teachers")["identity"] for lang in work.settings.languages
@@ -147,11 +182,11 @@ def _started(work: Work, asked: System, tokenizer: Any, seed: int) -> Any:
     if asked.start == "random":
         return model
     if asked.start.startswith("teacher:"):
-        path: str | Path = work.out / "teachers" / asked.start.removeprefix("teacher:")
+        given, _ = load_teacher(work, asked.start.removeprefix("teacher:"))
     else:
         path = work.path(asked.start)
-        path = path if Path(path).is_dir() else asked.start
-    network.copy_layers(network.load(path)[0], model)
+        given, _ = network.load(path if Path(path).is_dir() else asked.start)
+    network.copy_layers(given.cpu(), model)
     return model
 
 
@@ -159,28 +194,39 @@ def _cached(work: Work, loss: Loss) -> bool:
     return loss.asks_teachers and work.settings.teachers.cached != "no"
 
 
-def _lesson(
-    work: Work, asked: System, loss: Loss, rows: Mapping[str, Rows], tokenizer: Any, seed: int
-) -> Lesson:
-    alpha = loss.alpha if asked.alpha is None else asked.alpha
-    temperature = loss.temperature if asked.temperature is None else asked.temperature
+def _answering(work: Work, asked: System) -> Sequence[str]:
+    """By language: whose teacher answers it."""
     languages = work.settings.languages
-    lesson = Lesson(torch.full((len(languages),), alpha), temperature)
+    return languages if asked.teachers == "own" else (*languages[1:], languages[0])
+
+
+def _lesson(
+    work: Work,
+    asked: System,
+    loss: Loss,
+    student: Any,
+    rows: Mapping[str, Rows],
+    tokenizer: Any,
+    seed: int,
+) -> Lesson:
+    languages = work.settings.languages
+    lesson = Lesson(torch.full((len(languages),), loss.alpha), loss.temperature)
     if not loss.asks_teachers:
         return lesson
-    answering = languages if asked.teachers == "own" else (*languages[1:], languages[0])
+    answering = _answering(work, asked)
+    device = device_named(work.device)
     bridges = dict(zip(languages, bridges_of(work, tokenizer), strict=True))
     live = Live(
         [load_teacher(work, language)[0] for language in answering],
-        temperature,
-        [bridges[language] for language in answering],
+        loss.temperature,
+        [over and over.to(device) for over in (bridges[language] for language in answering)],
         loss.relations,
     )
     lesson.teaching = live
     if loss.relations:
         lesson.relation_weight = asked.relation_weight
-        hidden = live.models[0].config.hidden_size
-        lesson.relation_heads = math.gcd(lesson.relation_heads, hidden)
+        widths = {model.config.hidden_size for model in (student, *live.models)}
+        lesson.relation_heads = math.gcd(lesson.relation_heads, *widths)
     if _cached(work, loss):
         lesson.teaching = _cache(work, live, rows, answering, tokenizer, seed)
     return lesson
@@ -198,7 +244,7 @@ def _cache(
     identity = identity_of(
         teachers=[work.needed(f"teachers/{lang}", "teachers")["identity"] for lang in answering],
         rows={language: len(own) for language, own in rows.items()},
-        kind=(settings.cached, settings.k, settings.maskings),
+        kind=(settings.cached, settings.k, settings.maskings, settings.vocabulary),
         temperature=live.temperature,
         training=work.settings.training.model_dump(exclude={"tokens"}),
         seed=seed,
@@ -221,16 +267,24 @@ def _cache(
 
 
 def _weak(
-    work: Work, lesson: Lesson, model: Any, tokenizer: Any, plan: Plan, place: str
+    work: Work,
+    asked: System,
+    lesson: Lesson,
+    model: Any,
+    tokenizer: Any,
+    plan: Plan,
+    place: str,
 ) -> Weak | None:
     if work.settings.teachers.weak == "keep":
         return None
     table = work.needed("diagonal", "teachers")["loss"]
+    languages = list(work.settings.languages)
+    teacher = [languages.index(name) for name in _answering(work, asked)]
     return Weak(
         lesson,
         model,
         held_out_of(work, tokenizer, masking_of(work, tokenizer, 0)),
-        {i: table[i][i] for i in range(len(table))},
+        {i: table[teacher[i]][i] for i in range(len(table))},
         plan.updates,
         torch.bfloat16,
         checkpoint_of(work, place) / "weak.json",

@@ -14,6 +14,7 @@ from polymux.distill.learning.training import Lesson
 from polymux.distill.learning.vocabulary import Bridge, bridge
 from polymux.distill.models import (
     TRAINING,
+    begun_from,
     flops_of,
     masking_of,
     new_model,
@@ -21,7 +22,7 @@ from polymux.distill.models import (
     saved,
     trained,
 )
-from polymux.distill.stages import load_stream, load_tokenizer, rows_of
+from polymux.distill.stages import load_stream, load_tokenizer, model_contents, rows_of
 from polymux.distill.text.sampling import all_data
 from polymux.distill.work import Work, identity_of
 from polymux.encoders.pytorch import device_named
@@ -41,7 +42,8 @@ def _teacher(work: Work, language: str) -> None:
     ready = settings.teachers.path
     identity = identity_of(
         text=text["identity"],
-        ready=ready,
+        ready=ready and model_contents(work, ready, language=language),
+        vocabulary=settings.teachers.vocabulary if ready else "shared",
         model=settings.model.model_dump(),
         training=settings.training.model_dump(exclude={"tokens"}),
         tokens=settings.teachers.tokens,
@@ -62,6 +64,7 @@ def _teacher(work: Work, language: str) -> None:
     )
     model = new_model(work, tokenizer, settings.seeds[0])
     lesson = Lesson(torch.zeros(1))
+    begun_from(work, place, identity)
     fitted = trained(work, place, identity, model, plan, lesson, settings.seeds[0], tokenizer)
     flops = TRAINING * flops_of(work, model) * sum(plan.tokens.values())
     saved(work, place, identity, model, tokenizer, plan, fitted, {"language": language}, flops)
@@ -98,11 +101,14 @@ def _diagonal(work: Work) -> None:
 def _asked(model: Any, batches: Sequence[Mapping[str, torch.Tensor]], over: Bridge | None) -> float:
     if over is None:
         return held_out_loss(model, batches, torch.bfloat16)
-    read = [
-        {**batch, "input_ids": over.read(batch["input_ids"]), "gold": over.read(batch["gold"])}
-        for batch in batches
-    ]
-    return held_out_loss(model, read, torch.bfloat16)
+    read = []
+    for batch in batches:
+        # Guessing that a word is unknown is no knowledge of the text.
+        there = over.known[batch["gold"]]
+        kept = {name: batch[name][there] for name in ("row", "place", "gold")}
+        kept["gold"] = over.read(kept["gold"])
+        read.append({**batch, **kept, "input_ids": over.read(batch["input_ids"])})
+    return held_out_loss(model, [one for one in read if len(one["gold"])], torch.bfloat16)
 
 
 def held_out_of(
@@ -122,11 +128,11 @@ def bridges_of(work: Work, tokenizer: Any) -> list[Bridge | None]:
     kind = work.settings.teachers.vocabulary
     if kind == "shared" and not work.settings.teachers.path:
         return [None] * len(work.settings.languages)
+    from transformers import AutoTokenizer
+
     found = []
     for language in work.settings.languages:
         told = work.needed(f"teachers/{language}", "teachers")
-        from transformers import AutoTokenizer
-
         own = AutoTokenizer.from_pretrained(
             told.get("path") or work.out / "teachers" / language, trust_remote_code=False
         )

@@ -43,6 +43,10 @@ def _thrown_away() -> Iterator[Path]:
         yield Path(folder)
 
 
+class NotMadeError(UsageError):
+    """A part that is only looked at is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What every stage is given: the settings as they were read, and where to write."""
@@ -53,6 +57,8 @@ class Work:
     out: Path
     device: str
     force: bool
+    checking: bool
+    """Whether parts are only looked at: nothing is made, and what is stale is refused."""
     checkpoint_seconds: float
     progress: Progress | None
 
@@ -95,15 +101,20 @@ class Work:
 
         Raises:
             UsageError: it was made with other settings or from other data, and not `force`.
+            NotMadeError: it is to be made, and parts are only looked at.
         """
         told = self.manifest(place)
-        if told is None or told["identity"] == identity:
+        # All processes have looked before one of them makes it.
+        processes().wait_for_everyone()
+        if told is not None and told["identity"] == identity:
             return told
-        if not self.force:
+        if told is not None and (self.checking or not self.force):
             raise UsageError(
                 f"{self.out / place} was made with other settings or from other data",
-                "give another `out`, or --force to make anew what no longer fits",
+                "give another `out`, or run its stage too with --force to make it anew",
             )
+        if self.checking:
+            raise NotMadeError(f"{self.out / place} is not there yet", "run its stage first")
         return None
 
     @contextmanager

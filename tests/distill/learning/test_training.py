@@ -326,3 +326,24 @@ def test_a_training_looks_ten_times_and_reads_each_planned_row(
     wanted = [(b.language, b.place, b.passes) for u in range(4) for b in plan.draw(u)[0]]
     assert read == wanted
     assert len(set(read)) == len(read) == 64
+
+
+def test_a_dropped_language_copies_no_relations_either() -> None:
+    made, student, teachers = batch(MIXED), model(9), [model(seed) for seed in (1, 2, 3)]
+    lesson = Lesson(torch.full((3,), 1.0), 1.0, Live(teachers, 1.0, (), True), 1.0, 2)
+    other = Lesson(
+        torch.full((3,), 1.0),
+        1.0,
+        Live([teachers[0], model(7), teachers[2]], 1.0, (), True),
+        1.0,
+        2,
+    )
+    assert lesson(student, made).item() != pytest.approx(other(student, made).item(), rel=1e-4)
+    for one in (lesson, other):
+        one.drop(1)
+    assert lesson(student, made).item() == pytest.approx(other(student, made).item(), rel=1e-6)
+    for one in (lesson, other):
+        one.drop(0)
+        one.drop(2)
+    hard = Lesson(torch.zeros(3))
+    assert lesson(student, made).item() == pytest.approx(hard(student, made).item(), rel=1e-6)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.models import tiny_model
 from torch import Tensor
+from transformers import AutoTokenizer
 
 from polymux.distill.scoring.words import Words, fixed_masks, ranks, score_words, written_by
+from polymux.distill.text.tokenizer import train_tokenizer
 from polymux.errors import WorkError
 
 PAD, MASK, CLS, SEP, FIRST = 0, 1, 2, 3, 4
@@ -219,17 +224,29 @@ def test_scores_equal_those_of_one_token_at_a_time() -> None:
     assert found.bits_per_character == pytest.approx(bits / (2 * len(nats)), rel=1e-5)
 
 
-def test_characters_are_those_that_tokens_write_and_plain_ones_hold_letters() -> None:
-    class Cut:
-        all_special_ids = (0,)
-        tokens = ("<s>", "▁haus", "ना", "▁12", "!", "<0xE0>", "▁")
+TEXTS = ("das haus 12 !", "नमस्ते दुनिया", "e\u0301 x\u00a0y", "\U0001f680 𝔘𝔫𝔦")
 
-        def __len__(self) -> int:
-            return len(self.tokens)
 
-        def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
-            return [self.tokens[i] for i in ids]
+def test_tokens_write_together_the_characters_of_the_text_and_the_space_before_it() -> None:
+    made = train_tokenizer(["das haus 12 नमस्ते"] * 3, kind="bpe", vocabulary=320, length=64)
+    sizes, plain = written_by(made)
+    for text in TEXTS:
+        ids = made(text, add_special_tokens=False)["input_ids"]
+        assert sizes[ids].sum() == 1 + len(unicodedata.normalize("NFC", text))
+    told = dict(zip(made.convert_ids_to_tokens(range(len(made))), plain, strict=True))
+    assert (told["h"], told["न"], told["1"], told["<0x41>"], told["<s>"]) == (
+        *(True, True),
+        *(False, False, False),
+    )
 
-    sizes, plain = written_by(Cut())
-    assert sizes[1:5].tolist() == [5, 2, 3, 1]
-    assert plain == [False, True, True, False, False, False, False]
+
+@pytest.mark.parametrize("kind", ["roberta", "bert"])
+def test_tokens_of_bytes_and_parts_of_words_are_counted_by_what_they_write(
+    kind: str, tmp_path: Path
+) -> None:
+    folder = tiny_model(tmp_path, "masked-lm", kind=kind, sample=[*TEXTS, "das haus hausen"])
+    made = AutoTokenizer.from_pretrained(folder)
+    sizes, _ = written_by(made)
+    for text in ("das haus", "hausen das", *(TEXTS if kind == "roberta" else ())):
+        ids = made(text, add_special_tokens=False)["input_ids"]
+        assert sizes[ids].sum() == len(text) + (kind == "bert")

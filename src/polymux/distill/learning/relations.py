@@ -57,9 +57,15 @@ def listened(model: Any) -> Iterator[list[Tensor]]:
     heard: list[Tensor] = []
 
     def hear(module: Any, given: Any, output: Tensor) -> None:
-        heard.extend(output.chunk(3, dim=-1) if len(modules) == 1 else [output])
+        # A projection that is used again, as for relative places, was heard already.
+        if len(modules) == 1:
+            heard.extend(output.chunk(3, dim=-1) if not heard else [])
+        elif not any(module is one for one in listening):
+            listening.append(module)
+            heard.append(output)
 
     modules = projections(model)
+    listening: list[Any] = []
     handles = [module.register_forward_hook(hear) for module in modules]
     try:
         yield heard
@@ -94,7 +100,7 @@ def _relation(vectors_BSD: Tensor, heads: int, shown_BS: Tensor | None) -> Tenso
     if width % heads:
         raise UsageError(
             f"a width of {width} has no {heads} equal parts",
-            "give [student] relation_heads a divisor of both widths",
+            "give teachers and student widths with a common divisor",
         )
     parts = vectors_BSD.float().view(rows, length, heads, width // heads).transpose(1, 2)
     scores = parts @ parts.transpose(-1, -2) / (width // heads) ** 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -100,6 +101,16 @@ class Lesson:
     teaching: Teaching | None = None
     relation_weight: float = 0.0
     relation_heads: int = 8
+    dropped: Tensor = field(init=False)
+    """By language: whether its teacher is not listened to any more."""
+
+    def __post_init__(self) -> None:
+        self.dropped = torch.zeros(len(self.alpha), dtype=torch.bool)
+
+    def drop(self, language: int) -> None:
+        """Let a language learn from words alone."""
+        self.alpha[language] = 0.0
+        self.dropped[language] = True
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean over the batch's hidden tokens."""
@@ -109,11 +120,24 @@ class Lesson:
         else:
             with listened(model) as own:
                 logits = hidden_logits(model, batch)
-            relation = relation_loss(own, wanted, self.relation_heads, batch.get("attention_mask"))
+            relation = self._relation(own, wanted, batch)
         of_row = self.alpha.to(logits.device)[batch["language"]]
         alpha_N = of_row[batch["row"]]
         value = mixed_loss(logits, batch["gold"], answer, alpha_N, self.temperature).mean()
         return value if relation is None else value + self.relation_weight * relation
+
+    def _relation(self, own: Sequence[Tensor], wanted: Sequence[Tensor], batch: Batch) -> Tensor:
+        """Of the rows whose teachers are still listened to."""
+        heard = ~self.dropped.to(batch["language"].device)[batch["language"]]
+        if not bool(heard.any()):
+            return own[0].new_zeros(())
+        attention = batch.get("attention_mask")
+        return relation_loss(
+            [vectors[heard] for vectors in own],
+            [vectors[heard] for vectors in wanted],
+            self.relation_heads,
+            None if attention is None else attention[heard],
+        )
 
 
 @dataclass(slots=True)
@@ -151,19 +175,19 @@ class Weak:
         }
         self.found[str(update)] = losses
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(json.dumps(self.found), encoding="utf-8")
+        draft = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
+        draft.write_text(json.dumps(self.found), encoding="utf-8")
+        draft.replace(self.file)
         self._apply(losses)
 
     def _restore(self, update: int) -> None:
-        earlier = [int(at) for at in self.found if int(at) <= update]
-        if earlier:
-            for at in sorted(earlier):
-                self._apply(self.found[str(at)])
+        for at in sorted(int(at) for at in self.found if int(at) <= update):
+            self._apply(self.found[str(at)])
 
     def _apply(self, losses: Mapping[str, float]) -> None:
         for language, loss in losses.items():
             if loss <= self.teachers[int(language)]:
-                self.lesson.alpha[int(language)] = 0.0
+                self.lesson.drop(int(language))
 
 
 def learn(

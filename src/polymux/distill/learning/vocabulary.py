@@ -7,7 +7,7 @@ are for teachers with a vocabulary of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,15 @@ class Bridge:
     """Words of the student that the teacher may say."""
     coverage: float
     """Share of the tokens of the language's text that the teacher has a word for."""
+
+    def to(self, device: str | torch.device) -> Bridge:
+        """The same on a device."""
+        return replace(
+            self,
+            matrix=self.matrix.to(device),
+            to_teacher=self.to_teacher.to(device),
+            known=self.known.to(device),
+        )
 
     def read(self, ids: Int[Tensor, "*any"]) -> Int[Tensor, "*any"]:
         """A row of the student as the teacher reads it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+# What a language may lose, of 1, and still be called preserved.
+PRESERVED = 0.01
 HOLDS, FAILS, OPEN = "holds here", "does not hold here", "cannot be told"
 Comparison = Mapping[str, Any]
 Sides = list[int]
@@ -57,10 +59,12 @@ def _and(*verdicts: str) -> str:
 
 
 def _not_worse(chosen: Sequence[Comparison]) -> str:
-    """Preserved: no interval lies below 0."""
+    """Preserved: every interval lies above a loss of a point; not, if one lies below 0."""
     if not chosen:
         return OPEN
-    return FAILS if min(side(c) for c in chosen) == -1 else HOLDS
+    if min(side(c) for c in chosen) == -1:
+        return FAILS
+    return HOLDS if min(c["low"] for c in chosen) > -PRESERVED else OPEN
 
 
 def _told(chosen: Sequence[Comparison]) -> str:

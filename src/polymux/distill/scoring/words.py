@@ -153,6 +153,8 @@ def written_by(tokenizer: Any) -> tuple[Float[np.ndarray, "vocabulary"], list[bo
     character the first one counts.
     """
     special = set(tokenizer.all_special_ids)
+    if type(tokenizer.backend_tokenizer.decoder).__name__ in ("ByteLevel", "WordPiece"):
+        return _written_by_another(tokenizer, special)
     sizes, plain = np.zeros(len(tokenizer)), []
     for number, token in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
         is_byte = token.startswith("<0x") and token.endswith(">")
@@ -160,4 +162,31 @@ def written_by(tokenizer: Any) -> tuple[Float[np.ndarray, "vocabulary"], list[bo
         sizes[number] = int(token[3:-1], 16) & 0xC0 != 0x80 if is_byte else len(token)
         letters = any(character.isalpha() for character in token)
         plain.append(letters and not is_byte and number not in special)
+    return sizes, plain
+
+
+def _written_by_another(
+    tokenizer: Any, special: set[int]
+) -> tuple[Float[np.ndarray, "vocabulary"], list[bool]]:
+    """The same of tokens that stand for bytes (GPT-2's signs) or go on with a word (`##ing`)."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    signs: dict[int, str] = bytes_to_unicode()  # type: ignore[no-untyped-call]
+    by_sign = {sign: byte for byte, sign in signs.items()}
+    in_bytes = type(tokenizer.backend_tokenizer.decoder).__name__ == "ByteLevel"
+    sizes, plain = np.zeros(len(tokenizer)), []
+    for number, token in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
+        if number in special:
+            plain.append(False)
+            continue
+        if in_bytes:
+            data = bytes(by_sign[sign] for sign in token if sign in by_sign)
+            text = data.decode(errors="ignore")
+            # 10xxxxxx goes on with what another token began.
+            sizes[number] = sum(byte & 0xC0 != 0x80 for byte in data)
+        else:
+            # A token that begins a word writes the space before it too.
+            text = token.removeprefix("##")
+            sizes[number] = len(text) + (text == token)
+        plain.append(any(character.isalpha() for character in text))
     return sizes, plain

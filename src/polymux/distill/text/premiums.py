@@ -73,6 +73,6 @@ def premiums(languages: Iterable[str], own: Mapping[str, float]) -> dict[str, fl
     if missing:
         raise UsageError(
             f"the byte premium of {', '.join(missing)} is not known",
-            "give it under [corpus.premiums], or sample by unit = 'characters' or 'tokens'",
+            "give it under [corpus.premiums]",
         )
     return {language: known[language] for language in languages}

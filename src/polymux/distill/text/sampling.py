@@ -79,6 +79,25 @@ SAMPLINGS: dict[str, Callable[[Sizes, float, Mapping[str, float]], Mix]] = {
 }
 
 
+# What of `options` each looks at.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "balanced": ("alpha",),
+    "temperature": ("tau",),
+    "unimax": ("epochs",),
+}
+
+
+def check_options(name: str, options: Mapping[str, float]) -> None:
+    """Refuse an option that a sampling does not look at."""
+    known = OPTIONS.get(name, ())
+    for option in options:
+        if option not in known:
+            raise UsageError(
+                f"the sampling {name} has no option {option!r}",
+                f"known here: {', '.join(known) or 'none'}",
+            )
+
+
 def sampling_named(name: str) -> Callable[[Sizes, float, Mapping[str, float]], Mix]:
     """A sampling by its name."""
     if name not in SAMPLINGS:
