@@ -29,7 +29,7 @@ BENCH ?= --million
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
-# The multilingual encoder to start from, into runs/encoder/systems/encoder/1; a quarter of an
+# The multilingual encoder to start from, into runs/encoder/systems/encoder/1; half an
 # hour on two cores, kept until its settings or the text change.
 encoder: .venv/installed-dev
 	$(BIN)/polymux distill examples/distill/encoder.toml \
