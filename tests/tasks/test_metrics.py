@@ -165,3 +165,22 @@ def test_predictions_of_other_examples_are_refused(score, gold, told) -> None:
 def test_nothing_to_score_is_an_error() -> None:
     with pytest.raises(InputError, match="nothing to score"):
         metrics.tags([], [])
+
+
+@given(st.one_of(pairs(BIO), pairs(IOBES), pairs(POS)))
+def test_the_first_score_of_tags_is_the_ratio_of_their_counts(
+    world: list[tuple[list[str], list[str]]],
+) -> None:
+    gold, told = split(world)
+    right, total = metrics.tag_counts(gold, told).sum(axis=0)
+    first = next(iter(metrics.tags(gold, told).values()))
+    assert first == pytest.approx(right / total if total else 0.0)
+
+
+@given(st.lists(st.tuples(st.lists(ENGLISH, min_size=0, max_size=3), ENGLISH), min_size=1))
+def test_the_first_score_of_answers_is_the_ratio_of_their_counts(
+    world: list[tuple[list[str], str]],
+) -> None:
+    gold, told = [texts for texts, _ in world], [text for _, text in world]
+    right, total = metrics.answer_counts(gold, told).sum(axis=0)
+    assert metrics.answers(gold, told)["f1"] == pytest.approx(right / total)

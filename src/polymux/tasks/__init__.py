@@ -78,6 +78,11 @@ class Task(Protocol):
     ) -> dict[str, float]:
         """Scores in [0, 1] of what `predict` gave, the task's main one first."""
 
+    def counts(
+        self, gold: Sequence[Label], predicted: Sequence[Mapping[str, Any]]
+    ) -> Float[np.ndarray, "examples 2"]:
+        """Each example's parts of the main score, which is the sum of the first / the second."""
+
 
 TASKS: dict[str, Task] = {
     "token-classification": token,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import regex
+from jaxtyping import Float
 
 from polymux.errors import InputError
 
@@ -63,6 +64,36 @@ def answers(gold: Sequence[Sequence[str]], predicted: Sequence[str]) -> dict[str
     return {"f1": f1 / len(gold), "exact_match": exact / len(gold)}
 
 
+def tag_counts(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
+) -> Float[np.ndarray, "sentences 2"]:
+    """A sentence's part of the first score of `tags`: twice the right entities, and all of both.
+
+    Without prefixes the right words, and all words. The score is the ratio of the sums.
+    """
+    known = {label for labels in (*gold, *predicted) for label in labels}
+    if known != {"O"} and not any(label.startswith(_PREFIXES) for label in known):
+        right = [
+            sum(a == b for a, b in zip(truth, told, strict=True))
+            for truth, told in zip(gold, predicted, strict=True)
+        ]
+        return np.array([right, [len(truth) for truth in gold]], dtype=np.float64).T
+    letters = _BILOU if any(label.startswith(("L-", "U-")) for label in known) else {}
+    counts = [_entity_counts(*pair, letters) for pair in zip(gold, predicted, strict=True)]
+    return np.array([(2 * right, found + there) for right, found, there in counts], np.float64)
+
+
+def answer_counts(
+    gold: Sequence[Sequence[str]], predicted: Sequence[str]
+) -> Float[np.ndarray, "questions 2"]:
+    """The F1 over words of each question, and 1: the F1 of all is the ratio of the sums."""
+    f1 = [
+        max(_overlap(answer_words(text), answer_words(told)) for text in texts or [""])
+        for texts, told in zip(gold, predicted, strict=True)
+    ]
+    return np.array([f1, [1.0] * len(f1)], dtype=np.float64).T
+
+
 def answer_words(text: str) -> list[str]:
     """The words of an answer that count: lower case, no punctuation, no English article."""
     plain = _DROPPED.sub("", unicodedata.normalize("NFC", text).lower())
@@ -95,13 +126,19 @@ def entities(labels: Sequence[str], letters: dict[str, str]) -> Iterator[tuple[s
 def _entity_scores(
     gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], letters: dict[str, str]
 ) -> tuple[float, float, float]:
-    found = right = there = 0
-    for truth, told in zip(gold, predicted, strict=True):
-        true, guessed = set(entities(truth, letters)), set(entities(told, letters))
-        there, found, right = there + len(true), found + len(guessed), right + len(true & guessed)
+    counts = [_entity_counts(*pair, letters) for pair in zip(gold, predicted, strict=True)]
+    right, found, there = (sum(column) for column in zip(*counts, strict=True))
     precision = right / found if found else 0.0
     recall = right / there if there else 0.0
     return 2 * right / (found + there) if right else 0.0, precision, recall
+
+
+def _entity_counts(
+    gold: Sequence[str], predicted: Sequence[str], letters: dict[str, str]
+) -> tuple[int, int, int]:
+    """How many entities are right, were found and are there."""
+    true, guessed = set(entities(gold, letters)), set(entities(predicted, letters))
+    return len(true & guessed), len(guessed), len(true)
 
 
 def _class_f1(gold: Sequence[str], predicted: Sequence[str]) -> tuple[float, float]:

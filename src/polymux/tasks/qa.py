@@ -290,7 +290,18 @@ def predict(
 
 def score(gold: Sequence[Label], predicted: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """F1 over words first, then exact match, each the best over the answers of people."""
-    return metrics.answers(
-        [list(label["text"]) for label in gold],  # type: ignore[call-overload, index]
-        [told["answers"]["text"][0] for told in predicted],
-    )
+    return metrics.answers(*_texts(gold, predicted))
+
+
+def counts(
+    gold: Sequence[Label], predicted: Sequence[Mapping[str, Any]]
+) -> Float[np.ndarray, "examples 2"]:
+    """The F1 of each question, and 1."""
+    return metrics.answer_counts(*_texts(gold, predicted))
+
+
+def _texts(
+    gold: Sequence[Label], predicted: Sequence[Mapping[str, Any]]
+) -> tuple[list[list[str]], list[str]]:
+    truth = [list(label["text"]) for label in gold]  # type: ignore[call-overload, index]
+    return truth, [told["answers"]["text"][0] for told in predicted]

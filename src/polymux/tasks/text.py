@@ -143,6 +143,14 @@ def score(gold: Sequence[Label], predicted: Sequence[Mapping[str, Any]]) -> dict
     return metrics.classes([str(label) for label in gold], [str(p["label"]) for p in predicted])
 
 
+def counts(
+    gold: Sequence[Label], predicted: Sequence[Mapping[str, Any]]
+) -> Float[np.ndarray, "examples 2"]:
+    """1 for a right one and 0 for a wrong one, and 1."""
+    right = [float(label == p["label"]) for label, p in zip(gold, predicted, strict=True)]
+    return np.array([right, [1.0] * len(right)]).T
+
+
 def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
     """How much of two texts stays: the longer is cut to the shorter, then both to halves."""
     if first + second <= room:

@@ -207,6 +207,15 @@ def score(gold: Sequence[Label], predicted: Sequence[Mapping[str, Any]]) -> dict
     )
 
 
+def counts(
+    gold: Sequence[Label], predicted: Sequence[Mapping[str, Any]]
+) -> Float[np.ndarray, "examples 2"]:
+    """Twice the right entities and all of both sides, or the right words and all words."""
+    return metrics.tag_counts(
+        [list(labels) for labels in gold], [list(told["labels"]) for told in predicted]
+    )
+
+
 def _words(example: Example) -> tuple[str, ...]:
     return tuple(example.fields["tokens"])
 
