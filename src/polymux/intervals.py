@@ -46,7 +46,7 @@ def score_interval(parts: Parts) -> Interval:
     made_up = [(size, size), (0.0, size)] * _MADE_UP
     shrunk = np.concatenate([parts, made_up])
     middle = shrunk[:, 0].sum() / shrunk[:, 1].sum()
-    half = _t(len(shrunk) - 1) * np.sqrt(_variance(_influence(shrunk)))
+    half = _t(len(shrunk) - 1.0) * np.sqrt(_variance(_influence(shrunk)))
     return Interval(
         float(right / total) if total else 0.0,
         float(max(0.0, middle - half)),
@@ -58,7 +58,7 @@ def score_interval(parts: Parts) -> Interval:
 def difference(ours: Parts, theirs: Parts) -> Interval:
     """How much better one model scores than another on the same examples, drawn at random."""
     apart = _influence(ours) - _influence(theirs)
-    half = _t(len(apart) - 1) * np.sqrt(_variance(apart))
+    half = _t(len(apart) - 1.0) * np.sqrt(_variance(apart))
     value = _score(ours) - _score(theirs)
     return Interval(value, float(value - half), float(value + half), len(apart))
 
@@ -80,8 +80,8 @@ def gain(chosen: Sequence[Parts], random: Sequence[Parts]) -> Interval:
     test = test - np.mean([_influence(b) for b in random], axis=0)
     training = ours.var(ddof=1)
     jackknife = (runs - 1) / runs * ((theirs - theirs.mean()) ** 2).sum()
-    # The jackknife blows up the luck of training: it holds (runs - 1)^2 / runs of its variance where
-    # the mean has 1 / runs, runs - 2 too much. The chosen side tells that variance, from few runs:
+    # The jackknife blows up the luck of training: it holds (runs - 1)^2 / runs of its variance,
+    # the mean has 1 / runs: runs - 2 too much. The chosen side tells that variance, from few runs:
     # half of it is taken off; with all of it the interval held the truth in 90 of 100 cases only.
     drawing = max(jackknife - (runs - 2) / 2 * training, training / runs)
     variances = np.array([_variance(test), training / len(ours), drawing])
@@ -91,7 +91,7 @@ def gain(chosen: Sequence[Parts], random: Sequence[Parts]) -> Interval:
         return Interval(value, value, value, len(test))
     # Satterthwaite's degrees of freedom of a sum of variances.
     freedom = spread**2 / (variances**2 / [len(test) - 1, len(ours) - 1, runs - 1]).sum()
-    half = float(_t(freedom) * np.sqrt(spread))
+    half = _t(float(freedom)) * float(np.sqrt(spread))
     return Interval(value, value - half, value + half, len(test))
 
 
