@@ -191,7 +191,7 @@ def test_offsets_in_utf_16_are_refused(tmp_path: Path) -> None:
 def test_a_span_that_tells_another_text_is_refused(tmp_path: Path) -> None:
     span = {"start": 16, "end": 21, "label": "PER", "text": "Spoke"}
     told = refused(tmp_path, ENTITIES, spans=[span])
-    assert told == "the span 16 to 21 (PER) tells 'Spoke', but 'spoke' stands there"
+    assert told == "p#1: the span 16 to 21 (PER) tells 'Spoke', but 'spoke' stands there"
     assert one_back(tmp_path, ENTITIES, spans=[span | {"text": "spoke"}]).label is not None
 
 

@@ -40,6 +40,8 @@ class Format:
     load: Load
     dump: Dump | None = None
     """None: it is only read."""
+    suggests: bool = False
+    """Whether it tells what a model says apart from what a person said."""
     tasks: tuple[str, ...] = ()
     """Those it has a place for; none named: all."""
     beside: tuple[str, Callable[[Batch], str]] | None = None
@@ -53,6 +55,7 @@ FORMATS: dict[str, Format] = {
         ".json",
         label_studio.load,
         label_studio.dump,
+        suggests=True,
         beside=(".config.xml", label_studio.config),
     ),
     "doccano": Format(
@@ -62,7 +65,7 @@ FORMATS: dict[str, Format] = {
         doccano.dump,
         tasks=("token-classification", "text-classification"),
     ),
-    "prodigy": Format("Prodigy's tasks", ".jsonl", prodigy.load, prodigy.dump),
+    "prodigy": Format("Prodigy's tasks", ".jsonl", prodigy.load, prodigy.dump, suggests=True),
     "argilla": Format("records of Argilla 2", ".json", argilla.load),
     "webanno": Format(
         "WebAnno TSV 3.3 of INCEpTION", ".tsv", webanno.load, tasks=("token-classification",)

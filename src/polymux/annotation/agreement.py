@@ -127,6 +127,11 @@ def majority(votes: Sequence[Label]) -> Label | None:
     return next((one for one in votes if counts[_category(one)] * 2 > len(votes)), None)
 
 
+def unanimous(votes: Sequence[Label]) -> Label | None:
+    """The label that all who labelled gave; None where two differ."""
+    return votes[0] if len({_category(vote) for vote in votes}) == 1 else None
+
+
 def settle(answers_by_item: AnswersByItem, rule: Rule = majority) -> Settled:
     """The label of each item by a rule; items that it leaves open are conflicts for a person.
 

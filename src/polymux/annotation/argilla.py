@@ -136,7 +136,7 @@ def _label(value: Any, item: Item, batch: Batch) -> Label:
     if batch.task == "question-answering" and isinstance(value, str):
         return _standing(value, item)
     text = tool.text_of(item)
-    found = tool.spans(value, text)
+    found = tool.spans(value, text, item.id)
     return _read_both_ways(text, found, lambda spans: tool.label_of(item, spans, batch), item.id)
 
 

@@ -37,6 +37,8 @@ class Batch:
     labels: tuple[str, ...]
     """Those that may be given: tags of words or classes of texts; none for answers to questions."""
     items: tuple[Item, ...]
+    unit: Literal["code points", "utf-16"] = "code points"
+    """What the tool counts, where a canary showed it; else as the format says."""
 
     @property
     def by_id(self) -> dict[str, Item]:

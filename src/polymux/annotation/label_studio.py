@@ -203,9 +203,9 @@ def _label(values: Values, item: Item, batch: Batch) -> Label:
         return _only_choice(values, item.id)
     text = tool.text_of(item)
     if batch.task == "token-classification":
-        spans = [_span(value, text, item.id) for value in values.get(LABEL, ())]
+        spans = [_span(value, text, item.id, batch.unit) for value in values.get(LABEL, ())]
         return tool.label_of(item, spans, batch)
-    spans = [_span(value, text, item.id) for value in values.get(ANSWER, ())]
+    spans = [_span(value, text, item.id, batch.unit) for value in values.get(ANSWER, ())]
     none = any(value.get("choices") for value in values.get(UNANSWERABLE, ()))
     if bool(spans) == none:
         raise InputError(
@@ -224,7 +224,7 @@ def _only_choice(values: Values, name: str) -> str:
     return flat[0]
 
 
-def _span(value: dict[str, Any], text: str, name: str) -> Span:
+def _span(value: dict[str, Any], text: str, name: str, unit: str) -> Span:
     """A region by its offsets, proved by the text that it tells."""
     start, end, labels = value.get("start"), value.get("end"), value.get("labels")
     if type(start) is not int or type(end) is not int or not isinstance(labels, list):
@@ -234,6 +234,7 @@ def _span(value: dict[str, Any], text: str, name: str) -> Span:
         raise InputError(
             f"{name}: the region {start} to {end} has the labels {labels!a}", "give it one label"
         )
+    start, end = tool.in_points(text, start, end, unit)
     there = text[start:end] if 0 <= start <= end else ""
     told = value.get("text")
     if told is not None and _collapsed(str(told)) != _collapsed(there):

@@ -156,7 +156,8 @@ def _label(told: dict[str, Any], item: Item, batch: Batch) -> Label:
     if batch.task != "text-classification":
         # A task without a span comes back without the list.
         marked = told.get("spans")
-        found = tool.spans([] if marked is None else marked, tool.text_of(item))
+        marked = [] if marked is None else marked
+        found = tool.spans(marked, tool.text_of(item), item.id, batch.unit)
         return tool.label_of(item, found, batch)
     accepted = told.get("accept")
     if not isinstance(accepted, list) or len(accepted) != 1:

@@ -65,25 +65,25 @@ def text_of(item: Item) -> str:
     return laid_out(item)[0] if "tokens" in item.fields else str(item.fields["context"])
 
 
-def spans(value: Any, text: str) -> list[Span]:
-    """Spans from a list of objects with start, end and label.
+def spans(value: Any, text: str, name: str, unit: str = "code points") -> list[Span]:
+    """Spans of the item `name` from objects with start, end and label, which count in `unit`.
 
     Raises:
         InputError: it is no such list, or a span tells another text than stands there.
     """
     if not isinstance(value, list):
-        raise InputError("the spans are no list", "give the tool's export as it is")
+        raise InputError(f"{name}: the spans are no list", "give the tool's export as it is")
     found = []
     for one in value:
         if not isinstance(one, dict) or not _is_span(one):
             shown = json.dumps(one, ensure_ascii=True)[:80]
-            raise InputError(f"{shown} is no span", "a span has a start, an end and a label")
-        span = Span(one["start"], one["end"], one["label"])
+            raise InputError(f"{name}: {shown} is no span", "it has a start, an end and a label")
+        span = Span(*in_points(text, one["start"], one["end"], unit), one["label"])
         there = text[span.start : span.end]
         if one.get("text", there) != there:
             raise InputError(
-                f"the span {span.start} to {span.end} ({span.label}) tells {one['text']!a}, "
-                f"but {there!a} stands there",
+                f"{name}: the span {span.start} to {span.end} ({span.label}) tells "
+                f"{one['text']!a}, but {there!a} stands there",
                 "look whether the tool counts something else than characters",
             )
         found.append(span)
@@ -116,6 +116,14 @@ def label_of(item: Item, found: Sequence[Span], batch: Batch) -> Label:
         texts.append(marked.strip())
         starts.append(span.start + len(marked) - len(marked.lstrip()))
     return {"text": texts, "answer_start": starts}
+
+
+def in_points(text: str, start: int, end: int, unit: str) -> tuple[int, int]:
+    """A start and an end in code points; -1 for what is between two of them."""
+    if unit == "code points":
+        return start, end
+    points = code_points(text)
+    return points.get(start, -1), points.get(end, -1)
 
 
 def code_points(text: str) -> dict[int, int]:
