@@ -197,6 +197,9 @@ def test_label_studio_gets_its_interface_and_its_export_comes_back(
     assert {answer.label for answer in taken.answers} == {
         ("O",) * len(answer.label) for answer in taken.answers
     }
+    assert "another label" in taken.note
+    # What the model says goes along as a suggestion.
+    assert all(task["predictions"][0]["result"] is not None for task in told)
     with pytest.raises(UsageError, match="is only read"):
         export(run, tasks, "argilla")
 
@@ -224,15 +227,15 @@ def test_a_refused_answer_shows_both_versions_and_the_good_part_is_kept(
     advance(run)
     export(run, sheet, "jsonl")
     lines = [json.loads(line) for line in answered(sheet).read_text("utf-8").splitlines()]
-    sent = lines[0]["tokens"][0]
-    lines[0]["tokens"][0] = "CHANGED"
+    sent = lines[2]["tokens"][0]
+    lines[2]["tokens"][0] = "CHANGED"
     sheet.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     taken = take(run, sheet, "jsonl")
     assert len(taken.answers) == 2
     (refused,) = taken.refused
     assert "CHANGED" in refused.what
     assert ascii(sent) in refused.what
-    assert (refused.file, refused.line) == (str(sheet), 1)
+    assert (refused.file, refused.line) == (str(sheet), 3)
 
 
 def test_changes_of_budget_and_strategy_count_from_then_on_and_are_recorded(

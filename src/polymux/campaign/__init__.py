@@ -8,21 +8,35 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from polymux.annotation import format_named
+from polymux.annotation import Batch, Format, format_named
+from polymux.annotation.canaries import canaries
 from polymux.campaign import steps
+from polymux.campaign.choose import choose, forget_unrecorded
+from polymux.campaign.judge import judge, judgement, unjudged
 from polymux.campaign.ledger import Ledger
-from polymux.campaign.settings import NAME, Settings, Training, as_toml, read_settings
-from polymux.campaign.state import State, read_state
+from polymux.campaign.settings import NAME, Control, Settings, Training, as_toml, read_settings
+from polymux.campaign.state import Round, State, agreed, read_state
 from polymux.campaign.steps import Taken
 from polymux.errors import UsageError
 from polymux.folders import check_free, claimed, written
 from polymux.progress import Progress
 
-__all__ = ["Settings", "State", "Taken", "Training", "advance", "export", "init", "status", "take"]
+__all__ = [
+    "Control",
+    "Settings",
+    "State",
+    "Taken",
+    "Training",
+    "advance",
+    "export",
+    "init",
+    "status",
+    "take",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +80,18 @@ def init(folder: str | Path, settings: Settings) -> State:
     return read_state(out)
 
 
-def advance(folder: str | Path, *, partial: bool = False, progress: Progress | None = None) -> Due:
+def advance(
+    folder: str | Path,
+    *,
+    partial: bool = False,
+    ahead: bool = False,
+    progress: Progress | None = None,
+) -> Due:
     """Do whatever is due: choose, or with the round's labels in train, score and choose again.
 
     Doing it twice does nothing twice; killed anywhere, it goes on. `partial` closes a round that
-    still waits for some answers.
+    still waits for some answers. `ahead` chooses the next round while this one is being labelled,
+    with the model there is; a choice of the trained model takes its place unless it was given out.
 
     Raises:
         UsageError: another process works on this campaign.
@@ -82,60 +103,94 @@ def advance(folder: str | Path, *, partial: bool = False, progress: Progress | N
         _record_changes(read_state(out))
         while True:
             state = read_state(out)
-            step = _due(state, partial=partial)
+            step = _due(state, partial=partial) or (_due_ahead(state) if ahead else None)
             if step is None:
                 return _told(state, done)
             name, number, count = step
             if name == "choose":
-                steps.choose(state, number, count, progress=progress)
+                choose(state, number, count, progress=progress)
                 done.append(f"round {number}: {count} examples chosen")
+            elif name == "ahead":
+                choose(state, number, count, by=number - 2, progress=progress)
+                done.append(f"round {number}: {count} examples chosen ahead")
             elif name == "close":
-                state.ledger.add("closed", round=number, waited_for=state.rounds[-1].waiting)
+                state.ledger.add("closed", round=number, waited_for=_open(state.rounds[number - 1]))
                 partial = False
             else:
-                {"train": steps.learn, "score": steps.score}[name](state, number, progress=progress)
+                {"train": steps.learn, "score": steps.score, "judge": judge}[name](
+                    state, number, progress=progress
+                )
                 done.append(f"round {number}: {name}d")
 
 
 def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
     """The next step, its round and its size; None: people are to do theirs, or all is done."""
-    number = len(state.rounds)
     if steps.unscored(state, 0):
         return "score", 0, 0
-    if number == 0:
-        return "choose", 1, steps.share(state, 1)
-    now = state.rounds[-1]
-    if not now.closed:
-        missing = now.wanted - (len(now.issued) - len(now.unusable))
-        missing = min(missing, state.choosable)
-        if missing > 0 and not partial:
-            return "choose", number, missing
-        if now.waiting and not partial:
-            return None
-        return "close", number, 0
-    if not steps.trained(state, number) and state.labelled:
-        return "train", number, 0
-    if steps.unscored(state, number):
-        return "score", number, 0
-    more = steps.share(state, number + 1)
-    return ("choose", number + 1, more) if number < state.settings.rounds and more else None
+    # Judging comes last: nobody waits for it.
+    unjudged_ = (("judge", one.number, 0) for one in state.rounds if unjudged(state, one.number))
+    for one in state.rounds:
+        number = one.number
+        if not one.closed:
+            missing = one.wanted - (len(one.issued) - len(one.unusable))
+            missing = min(missing, state.choosable)
+            if missing > 0 and not partial:
+                return "choose", number, missing
+            if _open(one) and not partial:
+                return next(unjudged_, None)
+            return "close", number, 0
+        if not steps.trained(state, number) and state.training(number):
+            return "train", number, 0
+        if steps.unscored(state, number):
+            return "score", number, 0
+    number = len(state.rounds) + 1
+    more = steps.share(state, number)
+    if more and (number <= state.settings.rounds or not state.rounds):
+        return "choose", number, more
+    return next(unjudged_, None)
+
+
+def _due_ahead(state: State) -> tuple[str, int, int] | None:
+    """The next round's choice, once, while the only open round waits for labels."""
+    number = len(state.rounds) + 1
+    is_open = [not one.closed for one in state.rounds]
+    if state.ahead or is_open.count(True) != 1 or number > state.settings.rounds:
+        return None
+    if number > 2 and not steps.trained(state, number - 2):
+        return None
+    waiting = sum(len(_open(one)) for one in state.rounds)
+    more = steps.share(state, number, but=waiting)
+    return ("ahead", number, more) if more > 0 else None
+
+
+def _open(one: Round) -> list[str]:
+    """Ids that wait for an answer, or for a person to decide between answers."""
+    return [] if one.closed else [*one.waiting, *(c.id for c in one.settled.conflicts)]
 
 
 def _told(state: State, done: Sequence[str]) -> Due:
-    now = state.rounds[-1]
-    waiting = len(now.waiting)
+    waiting = sum(len(one.waiting) for one in state.rounds)
+    conflicts = sum(len(_open(one)) for one in state.rounds) - waiting
+    say = []
     if waiting:
-        place = state.place(now.number)
-        say = (
-            f"{waiting} examples of round {now.number} wait for labels: {place}; "
-            f"polymux export writes them for a tool, polymux import takes the labels back"
+        numbers = " and ".join(str(one.number) for one in state.rounds if one.waiting)
+        say.append(
+            f"{waiting} examples of round {numbers} wait for labels; polymux export writes them "
+            "for a tool, polymux import takes the labels back"
         )
-    else:
-        say = (
+    if conflicts:
+        say.append(
+            f"{conflicts} examples were labelled in different ways; polymux export --conflicts "
+            "writes them, polymux import --decide takes the decisions back"
+        )
+    if state.ahead:
+        say.append(f"round {state.ahead['round']} is chosen ahead; export gives it out next")
+    if not say:
+        say.append(
             f"finished: {len(state.labelled)} labels of {state.settings.budget}; "
-            f"the last model is {steps.model_path(state, now.number)}"
+            f"the last model is {steps.model_path(state, len(state.rounds))}"
         )
-    return Due(tuple(done), waiting, not waiting, say)
+    return Due(tuple(done), waiting, not (waiting or conflicts), "\n".join(say))
 
 
 def _record_changes(state: State) -> None:
@@ -146,28 +201,26 @@ def _record_changes(state: State) -> None:
         before = event.get("settings", before)
     if now != before:
         state.ledger.add("changed", source=steps.distinct(state), settings=now)
+        forget_unrecorded(state)
 
 
-def export(folder: str | Path, out: str | Path, format_: str) -> int:
+def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool = False) -> int:
     """Write what waits for labels as a file of an annotation tool; how many examples.
 
-    Where a tool is set up by a file (Label Studio's interface), that is written beside it.
+    A choice that was made ahead is given out once nothing else waits. `conflicts` writes what
+    annotators disagree about instead, for one who decides. Where a tool is set up by a file (Label
+    Studio's interface), that is written beside it.
 
     Raises:
         UsageError: nothing waits, or the format is only read.
     """
-    state = read_state(Path(folder))
     made = format_named(format_)
     if made.dump is None:
         raise UsageError(f"{format_} is only read", "choose a format that is written")
-    if made.tasks and state.settings.task not in made.tasks:
-        raise UsageError(
-            f"{format_} has no place for {state.settings.task}", "choose another format"
-        )
-    if not state.rounds or not state.rounds[-1].waiting:
-        raise UsageError("nothing waits for labels", "run polymux next")
-    now = state.rounds[-1]
-    batch = steps.batch_of(state, {name: now.issued[name] for name in now.waiting})
+    batch = _asked(Path(folder), made, conflicts=conflicts)
+    count = len(batch.items)
+    if read_settings(Path(folder)).canaries:
+        batch = replace(batch, items=(*canaries(batch), *batch.items))
     path = Path(out)
     files = {path: made.dump(batch)}
     if made.beside is not None:
@@ -177,11 +230,42 @@ def export(folder: str | Path, out: str | Path, format_: str) -> int:
         draft = file.with_name(f".{file.name}.part")
         draft.write_bytes(data)
         draft.replace(file)
-    return len(batch.items)
+    return count
 
 
-def take(folder: str | Path, path: str | Path, format_: str) -> Taken:
+def _asked(folder: Path, made: Format, *, conflicts: bool) -> Batch:
+    """What people are to be asked now."""
+    state = read_state(folder)
+    if made.tasks and state.settings.task not in made.tasks:
+        raise UsageError(f"it has no place for {state.settings.task}", "choose another --to")
+    if conflicts:
+        names = [c.id for one in state.rounds if not one.closed for c in one.settled.conflicts]
+    else:
+        names = [name for one in state.rounds for name in one.waiting]
+        if not names and state.ahead:
+            with claimed(folder):
+                state.ledger.add("issued", **_issue(read_state(folder)))
+            state = read_state(folder)
+            names = [name for one in state.rounds for name in one.waiting]
+    if not names:
+        what = "is in conflict" if conflicts else "waits for labels"
+        raise UsageError(f"nothing {what}", "run polymux next")
+    issued = {name: one.issued[name] for one in state.rounds for name in one.issued}
+    return steps.batch_of(state, {name: issued[name] for name in names}, suggests=made.suggests)
+
+
+def _issue(state: State) -> dict[str, Any]:
+    """The choice ahead as what is given out."""
+    ahead = state.ahead
+    if ahead is None:
+        raise UsageError("nothing waits for labels", "run polymux next")
+    return {key: value for key, value in ahead.items() if key not in ("event", "at")}
+
+
+def take(folder: str | Path, path: str | Path, format_: str, *, decides: bool = False) -> Taken:
     """Take labels back from a tool's file, as often as wanted; what was taken before is known.
+
+    `decides`: they settle what annotators disagree about, whatever these said.
 
     Raises:
         UsageError: no round waits for labels, or another process works on this campaign.
@@ -189,7 +273,7 @@ def take(folder: str | Path, path: str | Path, format_: str) -> Taken:
     out = Path(folder)
     read_settings(out)
     with claimed(out):
-        return steps.take(read_state(out), Path(path), format_)
+        return steps.take(read_state(out), Path(path), format_, decides=decides)
 
 
 def status(folder: str | Path) -> dict[str, Any]:
@@ -206,9 +290,16 @@ def status(folder: str | Path) -> dict[str, Any]:
                 "labelled": len(one.labelled),
                 "unusable": len(one.unusable),
                 "waiting": len(one.waiting),
+                "conflicts": 0 if one.closed else len(one.settled.conflicts),
                 "closed": one.closed,
             }
             for one in state.rounds
         ],
         "scores": [{"round": number, **scores} for number, scores in state.scores()],
+        "control": [
+            {"round": one.number, **told}
+            for one in state.rounds
+            if (told := judgement(state, one.number))
+        ],
+        "agreement": agreed(state),
     }

@@ -28,6 +28,19 @@ class Training(_Section):
     """From the last round's model; otherwise each round begins from the start model (1.4)."""
 
 
+class Control(_Section):
+    """A slice of each round is drawn at random: what choosing is worth can then be told."""
+
+    share: float = Field(default=0.1, ge=0, le=0.5)
+    """Of the labels; 0: none."""
+    target: bool = False
+    """Half of the slice are examples of the target sample, never trained on, for its quality."""
+    trainings: int = Field(default=5, ge=3)
+    """Folds of the slice, and trainings on chosen and on random labels."""
+    worth: float = Field(default=0.0, ge=0, lt=1)
+    """What a round has to add to the score; a round that surely adds less says stop."""
+
+
 class Settings(_Section):
     """The whole file; paths in it are relative to its folder."""
 
@@ -49,7 +62,12 @@ class Settings(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     store: str | None = None
     """Where encodings are kept, or `off`; none: the user's cache."""
+    canaries: bool = True
+    """Whether known records go along, which show what a tool does to texts and offsets."""
+    settle: Literal["majority", "unanimous"] = "majority"
+    """Whose label counts where several people answered; what stays open is for a person."""
     training: Training = Training()
+    control: Control = Control()
 
 
 def read_settings(folder: Path) -> Settings:

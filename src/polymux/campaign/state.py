@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from polymux.annotation import Answer, Item
-from polymux.annotation.agreement import majority
+from polymux.annotation import Answer, Batch, Item
+from polymux.annotation.agreement import Rule, Settled, agreement, majority, settle, unanimous
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.settings import Settings, read_settings
 from polymux.errors import InputError
 from polymux.records import FIELDS, Example
+
+# Whose label counts, whatever the others said; and the rules for those who have not been asked.
+ADJUDICATOR = "adjudicator"
+RULES: Mapping[str, Rule] = {"majority": majority, "unanimous": unanimous}
 
 
 @dataclass(slots=True)
@@ -29,6 +33,8 @@ class Round:
     """Labels that this round is for."""
     closed: bool = False
     """Nothing more is waited for."""
+    settle: Rule = majority
+    """Whose label counts where several people answered."""
 
     @property
     def waiting(self) -> list[str]:
@@ -36,24 +42,38 @@ class Round:
         return [] if self.closed else [name for name in self.issued if name not in self.answers]
 
     @property
+    def settled(self) -> Settled:
+        """The labels by id, and what a person has to decide."""
+        found = settle({name: given.values() for name, given in self.answers.items()}, self.settle)
+        decided = {
+            name: given[ADJUDICATOR].label
+            for name, given in self.answers.items()
+            if ADJUDICATOR in given
+        }
+        labels = {**found.labels, **{n: label for n, label in decided.items() if label is not None}}
+        open_ = tuple(one for one in found.conflicts if one.id not in decided)
+        return Settled(labels, open_)
+
+    @property
     def labelled(self) -> list[Example]:
         """Examples with the label they were given, in the order of issue."""
-        found = []
-        for name, example in self.issued.items():
-            given = self.answers.get(name, {}).values()
-            votes = [answer.label for answer in given if answer.label is not None]
-            label = majority(votes) if votes else None
-            if label is not None:
-                found.append(replace(example, label=label))
-        return found
+        labels = self.settled.labels
+        return [
+            replace(example, label=labels[name])
+            for name, example in self.issued.items()
+            if name in labels
+        ]
 
     @property
     def unusable(self) -> list[str]:
-        """Ids that were skipped or rejected by all who answered."""
+        """Ids that were skipped or rejected by all who answered, or by who decides."""
         return [
             name
             for name, given in self.answers.items()
-            if all(answer.state != "labelled" for answer in given.values())
+            if all(
+                answer.state != "labelled"
+                for answer in ([given[ADJUDICATOR]] if ADJUDICATOR in given else given.values())
+            )
         ]
 
 
@@ -69,11 +89,22 @@ class State:
     rounds: list[Round]
     pool: int = 0
     """Different examples in the source."""
+    slice_: set[str] = field(default_factory=set)
+    """Ids of the source that chance drew; known to the ledger alone."""
+    held: set[str] = field(default_factory=set)
+    """Ids of the target sample that chance drew: for scores, never for training."""
+    ahead: Mapping[str, Any] | None = None
+    """The next round's choice, made before this one's labels are in, and not given out yet."""
 
     @property
     def labelled(self) -> list[Example]:
         """All labels that were bought so far."""
         return [example for one in self.rounds for example in one.labelled]
+
+    def training(self, number: int) -> list[Example]:
+        """The labels that the model of a round learns from: of all rounds so far."""
+        rounds = self.rounds[:number]
+        return [one for part in rounds for one in part.labelled if one.id not in self.held]
 
     @property
     def issued(self) -> list[Example]:
@@ -88,7 +119,7 @@ class State:
     @property
     def choosable(self) -> int:
         """Examples of the source that were never issued."""
-        return max(0, self.pool - len(self.issued))
+        return max(0, self.pool - len(self.issued) + len(self.held))
 
     def place(self, number: int) -> Path:
         """The folder of a round; 0 is the start."""
@@ -112,16 +143,25 @@ def read_state(folder: Path) -> State:
     rounds: dict[int, Round] = {}
     labels: tuple[str, ...] = ()
     pool = 0
+    slice_: set[str] = set()
+    held: set[str] = set()
+    ahead: Mapping[str, Any] | None = None
+    rule = RULES[settings.settle]
     for event in ledger:
         kind = event["event"]
         labels = tuple(event.get("labels", labels))
         pool = event.get("source", pool)
-        if "round" not in event:
+        if kind == "ahead":
+            ahead = event
+        if "round" not in event or kind == "ahead":
             continue
-        one = rounds.setdefault(event["round"], Round(event["round"]))
+        one = rounds.setdefault(event["round"], Round(event["round"], settle=rule))
         if kind == "issued":
             one.issued |= issued_in(folder / event["file"], settings.task, event["ids"])
             one.wanted = one.wanted or event["wanted"]
+            slice_.update(event.get("slice", ()))
+            held.update(event.get("held", ()))
+            ahead = None
         elif kind == "answers":
             for told in event["answers"]:
                 answer = _answer(told)
@@ -129,7 +169,7 @@ def read_state(folder: Path) -> State:
         elif kind == "closed":
             one.closed = True
     in_order = [rounds[number] for number in sorted(rounds)]
-    return State(folder, settings, ledger, labels, in_order, pool)
+    return State(folder, settings, ledger, labels, in_order, pool, slice_, held, ahead)
 
 
 def issued_in(path: Path, task: str, ids: list[str]) -> dict[str, Example]:
@@ -149,8 +189,14 @@ def issued_in(path: Path, task: str, ids: list[str]) -> dict[str, Example]:
                 line=number,
             ) from error
         if told["id"] in wanted:
+            kept = {"text": told.get("surface"), "prediction": told.get("prediction")}
             found[told["id"]] = Example(
-                told["id"], told["file"], told["line"], fields, language=told.get("language")
+                told["id"],
+                told["file"],
+                told["line"],
+                fields,
+                language=told.get("language"),
+                extra={name: value for name, value in kept.items() if value is not None},
             )
     if missing := wanted - set(found):
         raise InputError(
@@ -173,9 +219,35 @@ def _fields(told: Mapping[str, Any], task: str) -> dict[str, str | tuple[str, ..
 def items(examples: Mapping[str, Example]) -> tuple[Item, ...]:
     """Examples as they go to people."""
     return tuple(
-        Item(name, example.fields, rank, language=example.language)
+        Item(name, example.fields, rank, example.extra.get("text"), example.language)
         for rank, (name, example) in enumerate(examples.items(), start=1)
     )
+
+
+def suggested(item: Item, example: Example, labels: Sequence[str]) -> Item:
+    """An item with what the model that chose it says, unless nobody may give such a label."""
+    told = example.extra.get("prediction") or {}
+    label, scores = told.get("labels", told.get("label", told.get("answers"))), told.get("scores")
+    if isinstance(label, list):
+        label = tuple(label)
+    given = (label,) if isinstance(label, str) else label
+    if label is None or (isinstance(given, tuple) and not set(given) <= set(labels)):
+        return item
+    # Of a sentence its least sure word.
+    score = told.get("score", min(scores) if scores else None)
+    return replace(item, label=label, score=score)
+
+
+def agreed(state: State) -> dict[str, dict[str, Any]]:
+    """How far annotators agree, by language, where two or more labelled the same."""
+    answers = {
+        name: [answer for who, answer in given.items() if who != ADJUDICATOR]
+        for one in state.rounds
+        for name, given in one.answers.items()
+    }
+    asked = {name: one.issued[name] for one in state.rounds for name in one.issued}
+    found = agreement(answers, Batch(state.settings.task, state.labels, items(asked)))
+    return {language or "": asdict(one) for language, one in found.items()}
 
 
 def _answer(told: Mapping[str, Any]) -> Answer:

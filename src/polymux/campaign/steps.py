@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from polymux.annotation import Answer, Batch, checked, format_named
-from polymux.campaign.state import State, items
+from polymux.annotation.canaries import PREFIX, Load, Reading, canaries, reading_of
+from polymux.campaign.state import ADJUDICATOR, State, items, suggested
 from polymux.encoders import Model
 from polymux.errors import InputError, UsageError
 from polymux.evaluate import evaluate
-from polymux.prescribe import select
 from polymux.progress import Progress
 from polymux.readers import anchored, read
 from polymux.records import Example, Pool, content_hashes
@@ -30,6 +29,8 @@ class Taken:
     refused: tuple[InputError, ...]
     known: int
     """Answers that were there before, word for word."""
+    note: str = ""
+    """What the canaries showed."""
 
 
 def pool(state: State, name: str) -> Pool:
@@ -77,46 +78,15 @@ def unscored(state: State, number: int) -> bool:
     return bool(state.settings.test) and there and not done
 
 
-def share(state: State, number: int) -> int:
-    """Labels of a round: the budget in equal parts, the last takes what is left (1.4)."""
+def share(state: State, number: int, *, but: int = 0) -> int:
+    """Labels of a round: the budget in equal parts, the last takes what is left (1.4).
+
+    `but` labels are on their way and count as bought.
+    """
     settings = state.settings
     equal = max(1, settings.budget // settings.rounds)
-    return min(state.left if number >= settings.rounds else equal, state.left, state.choosable)
-
-
-def choose(state: State, number: int, budget: int, *, progress: Progress | None) -> None:
-    """Choose a round's examples with the model of the round before; what was issued stays out.
-
-    A second choice of a round replaces examples that nobody could label.
-    """
-    parts = sum(1 for _ in state.place(number).glob("issued-*"))
-    named = _unrecorded(state, number)
-    if named is None:
-        named = f"issued-{parts + 1}"
-        settings, issued = state.settings, state.issued
-        model = model_of(state, number - 1)
-        barred = [Pool.of(issued, settings.task, name="issued")] if issued else []
-        made = select(
-            model,
-            pool(state, "source"),
-            pool(state, "target"),
-            budget=budget,
-            strategy=settings.strategy,
-            seed=settings.seed + number,
-            exclude=barred,
-            store=store_of(state),
-            progress=progress,
-        )
-        made.write(state.place(number) / named)
-    file = state.place(number) / named / "to_label.jsonl"
-    ids = _ids(file)
-    state.ledger.add(
-        "issued",
-        round=number,
-        file=file.relative_to(state.folder).as_posix(),
-        ids=ids,
-        wanted=budget,
-    )
+    left = state.left - but
+    return min(left if number >= settings.rounds else equal, left, state.choosable)
 
 
 def store_of(state: State) -> str | Path | None:
@@ -128,53 +98,61 @@ def store_of(state: State) -> str | Path | None:
     return state.folder / "store"
 
 
-def _unrecorded(state: State, number: int) -> str | None:
-    """A choice that was written whole before the ledger told of it: killed in between."""
-    known = {event["file"] for event in state.ledger if event["event"] == "issued"}
-    for folder in sorted(state.place(number).glob("issued-*")):
-        file = folder / "to_label.jsonl"
-        if file.relative_to(state.folder).as_posix() not in known:
-            return folder.name
-    return None
+def batch_of(state: State, asked: Mapping[str, Example], *, suggests: bool = False) -> Batch:
+    """Examples as people are asked them; with what the model says of them where that is wanted."""
+    made = items(asked)
+    if suggests:
+        made = tuple(suggested(item, asked[item.id], state.labels) for item in made)
+    return Batch(state.settings.task, state.labels, made)
 
 
-def _ids(file: Path) -> list[str]:
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["id"] for line in lines if line.strip()]
-
-
-def batch_of(state: State, asked: Mapping[str, Example]) -> Batch:
-    """Examples as people are asked them."""
-    return Batch(state.settings.task, state.labels, items(asked))
-
-
-def take(state: State, path: Path, format_: str) -> Taken:
+def take(state: State, path: Path, format_: str, *, decides: bool = False) -> Taken:
     """Take the labels of a file back; the good part is kept, word for word, in the ledger.
 
-    Labels of a round that was closed without them count from the next training on.
+    Labels of a round that was closed without them count from the next training on. `decides`: they
+    come from the one whose word is the last.
 
     Raises:
         UsageError: nothing was issued yet.
-        InputError: the file cannot be read at all.
+        InputError: the file cannot be read at all, or its canaries came back damaged.
     """
     if not state.rounds:
         raise UsageError("nothing was issued yet", "run polymux next first")
     rounds = {name: one for one in state.rounds for name in one.issued}
     batch = batch_of(state, {name: one.issued[name] for name, one in rounds.items()})
+    load = format_named(format_).load
+    reading = reading_of(load, path, batch) if state.settings.canaries else Reading()
     good: dict[int, list[Answer]] = {}
     bad: list[InputError] = []
     known = 0
-    for answer in checked(batch, format_named(format_).load(path, batch), path):
+    for answer in _read(batch, reading, load, path):
         if isinstance(answer, InputError):
             bad.append(answer)
-        elif _same(rounds[answer.id].answers.get(answer.id, {}).get(answer.annotator), answer):
+            continue
+        if decides:
+            answer = replace(answer, annotator=ADJUDICATOR)
+        if _same(rounds[answer.id].answers.get(answer.id, {}).get(answer.annotator), answer):
             known += 1
         else:
             good.setdefault(rounds[answer.id].number, []).append(answer)
     for number, answers in good.items():
         told = [_told(answer) for answer in answers]
         state.ledger.add("answers", round=number, file=str(path), answers=told)
-    return Taken(tuple(a for answers in good.values() for a in answers), tuple(bad), known)
+    taken = tuple(answer for answers in good.values() for answer in answers)
+    return Taken(taken, tuple(bad), known, reading.note)
+
+
+def _read(batch: Batch, reading: Reading, load: Load, path: Path) -> Iterator[Answer | InputError]:
+    """Answers to the batch, from a file read as its canaries showed, without them."""
+    view = reading.view(replace(batch, items=(*batch.items, *canaries(batch))))
+    for answer in checked(view, load(path, view), path):
+        if isinstance(answer, InputError):
+            yield answer
+        elif not answer.id.startswith(PREFIX):
+            try:
+                yield reading.back(batch, answer)
+            except InputError as error:
+                yield InputError(error.what, error.hint, file=str(path), line=answer.line)
 
 
 def _same(before: Answer | None, now: Answer) -> bool:
@@ -195,19 +173,34 @@ def _told(answer: Answer) -> dict[str, Any]:
 
 def learn(state: State, number: int, *, progress: Progress | None) -> None:
     """Train on all labels so far, from the start model unless settings say to continue (1.4)."""
+    begin = number - 1 if state.settings.training.continued else 0
+    out = state.place(number) / "model"
+    seed = state.settings.seed + number
+    fit(state, begin, state.training(number), out, seed=seed, progress=progress)
+
+
+def fit(
+    state: State,
+    begin: int,
+    labelled: Sequence[Example],
+    out: Path,
+    *,
+    seed: int,
+    progress: Progress | None,
+) -> None:
+    """Train the model of round `begin` on these labels, as the settings say."""
     settings = state.settings
     how = settings.training
-    begin = number - 1 if how.continued else 0
     train(
         model_path(state, begin),
-        Pool.of(state.labelled, settings.task, name="labels"),
-        state.place(number) / "model",
+        Pool.of(labelled, settings.task, name="labels"),
+        out,
         preset=how.preset,
         epochs=how.epochs,
         lr=how.lr,
         batch_size=how.batch_size,
         labels=state.labels or None,
-        seed=settings.seed + number,
+        seed=seed,
         device=settings.device,
         resume=True,
         progress=progress,

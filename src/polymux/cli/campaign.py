@@ -51,6 +51,26 @@ def init(
             "--continue-training", help="From the last round's model, not from the start model."
         ),
     ] = False,
+    control: Annotated[
+        float,
+        typer.Option(
+            "--control", metavar="SHARE", help="Of each round, drawn at random, to judge by; or 0."
+        ),
+    ] = 0.1,
+    control_from: Annotated[
+        Literal["pool", "target"],
+        typer.Option(
+            "--control-from", help="target: half of that are target examples, never trained on."
+        ),
+    ] = "pool",
+    settle: Annotated[
+        Literal["majority", "unanimous"],
+        typer.Option("--settle", help="Which label counts where several people answered."),
+    ] = "majority",
+    canaries: Annotated[
+        bool,
+        typer.Option("--canaries/--no-canaries", help="Known records that show what a tool does."),
+    ] = True,
     device: options.Device = "auto",
     store: options.Store = None,
     language: options.Language = None,
@@ -63,7 +83,7 @@ def init(
     --target mine.txt --budget 500 --rounds 5[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.campaign import Settings, Training
+    from polymux.campaign import Control, Settings, Training
     from polymux.campaign import init as begin
     from polymux.readers import anchored
 
@@ -98,6 +118,9 @@ def init(
                 batch_size=batch_size,
                 continued=continue_training,
             ),
+            control=Control(share=control, target=control_from == "target"),
+            canaries=canaries,
+            settle=settle,
         ),
     )
     tell(f"{len(state.labels)} labels; next: polymux next {run}")
@@ -110,6 +133,10 @@ def next_(
     partial: Annotated[
         bool, typer.Option("--partial", help="Go on with the labels there are.")
     ] = False,
+    ahead: Annotated[
+        bool,
+        typer.Option("--ahead", help="Choose the next round while this one is being labelled."),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Do what is due: choose, or with the round's labels in train, score and choose again.
@@ -120,7 +147,7 @@ def next_(
     from polymux.campaign import advance
 
     with progress() as show:
-        due = advance(run, partial=partial, progress=show)
+        due = advance(run, partial=partial, ahead=ahead, progress=show)
     if json:
         print_json(
             {
@@ -152,6 +179,39 @@ def status(context: typer.Context, run: Run, json: options.Json = False) -> None
     scores = {one["round"]: one for one in told["scores"]}
     for one in [{"round": 0}, *told["rounds"]]:
         print(_line(one, scores.get(one["round"], {})))
+    for language, one in told["agreement"].items():
+        print(_agreed(language, one))
+    if told["control"]:
+        print("\n".join(_judged(told["control"][-1], told["left"])))
+
+
+def _agreed(language: str, one: dict[str, Any]) -> str:
+    figures = {"Krippendorff's alpha": one["alpha"], "span F1": one["span_f1"]}
+    shown = [f"{name} {value:.2f}" for name, value in figures.items() if value is not None]
+    where = f" in {language}" if language else ""
+    return f"{one['annotators']} annotators agree{where} on {one['items']} examples: " + (
+        ", ".join(shown) or "nothing differs that could be compared"
+    )
+
+
+def _judged(one: dict[str, Any], left: int) -> list[str]:
+    """What the control slice says of the last round that was judged."""
+    lines = [f"round {one['round']}, judged by {one['labels']} labels drawn at random:"]
+    for name, what in (
+        ("pool", f"{one['metric']} on the pool, out of fold"),
+        ("target", f"{one['metric']} on the target"),
+        ("gain", f"gain of {one.get('gain', {}).get('at')} chosen labels over as many random ones"),
+        ("last", "gain of this round over the one before"),
+    ):
+        if name in one:
+            lines.append(f"  {what}: {_interval(one[name], signed=name in ('gain', 'last'))}")
+    return [*lines, f"  {one['verdict']}; {left} labels left"]
+
+
+def _interval(told: dict[str, Any], *, signed: bool) -> str:
+    plus = "+" if signed else ""
+    value, low, high = (f"{100 * told[key]:{plus}.1f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def _line(one: dict[str, Any], scores: dict[str, Any]) -> str:
@@ -159,7 +219,7 @@ def _line(one: dict[str, Any], scores: dict[str, Any]) -> str:
     if one["round"] == 0:
         return f"start model: {shown or 'not scored'}"
     what = f"round {one['round']}: {one['issued']} issued, {one['labelled']} labelled"
-    more = [f"{one[name]} {name}" for name in ("unusable", "waiting") if one[name]]
+    more = [f"{one[name]} {name}" for name in ("unusable", "waiting", "conflicts") if one[name]]
     return ", ".join([what, *more, *([shown] if shown else [])])
 
 
@@ -170,6 +230,10 @@ def export(
     to: Annotated[
         str, typer.Option("--to", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
     ] = "jsonl",
+    conflicts: Annotated[
+        bool,
+        typer.Option("--conflicts", help="What annotators disagree about, for one who decides."),
+    ] = False,
 ) -> None:
     """Write the examples that wait for labels as a file of an annotation tool.
 
@@ -178,7 +242,7 @@ def export(
     refuse_leftovers(context.args)
     from polymux.campaign import export as write
 
-    count = write(run, out, to)
+    count = write(run, out, to, conflicts=conflicts)
     tell(f"{count} examples")
     print(out)
 
@@ -190,6 +254,10 @@ def import_(
     format_: Annotated[
         str, typer.Option("--from", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
     ] = "jsonl",
+    decide: Annotated[
+        bool,
+        typer.Option("--decide", help="These settle what annotators disagree about."),
+    ] = False,
     on_error: Annotated[
         Literal["stop", "skip"],
         typer.Option("--on-error", help="End with an error if any answer was refused, or not."),
@@ -203,16 +271,19 @@ def import_(
     refuse_leftovers(context.args)
     from polymux.campaign import take
 
-    taken = take(run, file, format_)
+    taken = take(run, file, format_, decides=decide)
     if json:
         print_json(
             {
                 "taken": len(taken.answers),
                 "known": taken.known,
+                "note": taken.note,
                 "refused": [_refused(error) for error in taken.refused],
             }
         )
     else:
+        if taken.note:
+            tell(taken.note)
         tell("\n".join(str(error) for error in taken.refused[:SHOWN]) or "nothing was refused")
         print(
             f"{len(taken.answers)} answers taken, {taken.known} known before, "

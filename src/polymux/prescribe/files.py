@@ -21,6 +21,9 @@ def to_label(picks: Sequence[Pick]) -> Iterator[str]:
         if example.language is not None:
             line["language"] = example.language
         line |= example.fields
+        surface = example.extra.get("text")
+        if "tokens" in example.fields and isinstance(surface, str):
+            line["surface"] = surface
         line |= {
             "uncertainty": pick.uncertainty,
             "distance": pick.distance,

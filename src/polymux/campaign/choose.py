@@ -1,0 +1,133 @@
+"""Choose a round: the ranking of a strategy, and the slice that chance draws, as one file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polymux.campaign.control import mixed, slice_of
+from polymux.campaign.state import State
+from polymux.campaign.steps import model_of, pool, store_of
+from polymux.prescribe import select
+from polymux.prescribe.files import to_label
+from polymux.progress import Progress
+from polymux.records import Example, Pool, Prescription
+
+
+def choose(
+    state: State, number: int, budget: int, *, by: int | None = None, progress: Progress | None
+) -> None:
+    """Choose a round's examples; what was issued stays out.
+
+    The model of the round before chooses, or of round `by`: then it is a choice ahead, given out
+    only if people are done before that model is there. A second choice of a round replaces examples
+    that nobody could label.
+    """
+    others = sum(one.wanted for one in state.rounds if one.number != number)
+    here = [one.wanted for one in state.rounds if one.number == number]
+    drawn = slice_of(state, others + max(budget, *here, 0), pool(state, "source"), _target(state))
+    aside = [*drawn.fresh, *drawn.held][:budget]
+    model = model_of(state, number - 1 if by is None else by)
+    stem = _stem(state, number, "choice" if by is None else "ahead")
+    folder = state.place(number) / stem
+    lines: list[dict[str, Any]] = []
+    if budget > len(aside):
+        # What was written whole before a kill is what would be chosen again.
+        if not (folder / "selection.json").is_file():
+            _ranked(state, model, number, budget - len(aside), aside, progress).write(folder)
+        lines = _lines(folder / "to_label.jsonl")
+    if aside:
+        lines = mixed(lines, _as_chosen(state, model, aside, progress), state.settings.seed)
+    file = folder.with_name(f"{_given_out(stem)}.jsonl")
+    _write(file, lines)
+    state.ledger.add(
+        "issued" if by is None else "ahead",
+        round=number,
+        file=file.relative_to(state.folder).as_posix(),
+        ids=[line["id"] for line in lines],
+        wanted=budget,
+        slice=[*drawn.known, *(one.id for one in drawn.fresh[:budget])],
+        held=[one.id for one in aside[len(drawn.fresh) :]],
+    )
+
+
+def _target(state: State) -> Pool:
+    return pool(state, "target")
+
+
+def _ranked(
+    state: State,
+    model: Any,
+    number: int,
+    budget: int,
+    aside: Sequence[Example],
+    progress: Progress | None,
+) -> Prescription:
+    barred = [*state.issued, *aside]
+    return select(
+        model,
+        pool(state, "source"),
+        _target(state),
+        budget=budget,
+        strategy=state.settings.strategy,
+        seed=state.settings.seed + number,
+        exclude=[Pool.of(barred, state.settings.task, name="issued")] if barred else [],
+        store=store_of(state),
+        progress=progress,
+    )
+
+
+def _as_chosen(
+    state: State, model: Any, aside: Sequence[Example], progress: Progress | None
+) -> list[dict[str, Any]]:
+    """The slice with all that a chosen example has, so that nobody can tell it apart."""
+    made = select(
+        model,
+        Pool.of(aside, state.settings.task, name="slice"),
+        _target(state),
+        budget=len(aside),
+        strategy="random",
+        store=store_of(state),
+        progress=progress,
+    )
+    return [json.loads(line) for line in to_label(made.picks)]
+
+
+def _stem(state: State, number: int, name: str) -> str:
+    """A name for this choice among those of its round."""
+    before = [e for e in state.ledger if e["event"] == "issued" and e["round"] == number]
+    return f"{name}-{len(before) + 1}" if before else name
+
+
+def _given_out(stem: str) -> str:
+    return stem.replace("choice", "to_label")
+
+
+def forget_unrecorded(state: State) -> None:
+    """Throw away choices that the ledger does not know: a kill came between, and now another rule.
+
+    Called where settings changed.
+    """
+    known = {event.get("file") for event in state.ledger}
+    for folder in (*state.folder.glob("rounds/*/choice*"), *state.folder.glob("rounds/*/ahead*/")):
+        file = folder.with_name(f"{_given_out(folder.name)}.jsonl")
+        if file.relative_to(state.folder).as_posix() not in known and folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def _write(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    ranked = [{**line, "rank": rank} for rank, line in enumerate(lines, start=1)]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.part")
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in ranked)
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    # splitlines would also break at the line separators that JSON leaves as they are.
+    lines = file.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line.strip()]

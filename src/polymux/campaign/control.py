@@ -1,0 +1,97 @@
+"""The control slice: labels of examples that nobody chose, marked as such in the ledger alone.
+
+The slice is the first part of the pool in the order of hash(seed, control, content), whatever was
+chosen: a random sample of all of it. What of it was bought already costs nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from polymux.campaign.state import State
+from polymux.records import Example, Pool, content_hashes
+from polymux.selection.draws import draws
+
+# An id of the target sample may be one of the source, too.
+OF_TARGET = "target:"
+# Purposes of the draws.
+_SOURCE, _TARGET = "control", "control of the target"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What of the slice has to be labelled yet."""
+
+    fresh: tuple[Example, ...]
+    """Of the source."""
+    known: tuple[str, ...]
+    """Ids that were issued before."""
+    held: tuple[Example, ...]
+    """Of the target sample: for scores, never for training."""
+
+
+def slice_of(state: State, wanted: int, source: Pool, target: Pool) -> Slice:
+    """What makes the slice as large as its share of `wanted` labels, replacements included."""
+    control = state.settings.control
+    size = int(np.floor(control.share * wanted + 0.5))
+    of_target = size // 2 if control.target else 0
+    seed = state.settings.seed
+    fresh: list[Example] = []
+    known: list[str] = []
+    if size > of_target:
+        issued = {_hash(one): one.id for one in state.issued if one.id not in state.held}
+        unusable = {name for one in state.rounds for name in one.unusable}
+        for example in _in_order(source, seed, _SOURCE, size - of_target + len(unusable)):
+            if len(fresh) + len(known) == size - of_target:
+                break
+            name = issued.get(_hash(example))
+            if name is None:
+                fresh.append(example)
+            elif name not in unusable:
+                known.append(name)
+    return Slice(tuple(fresh), tuple(known), tuple(_held(state, of_target, target)))
+
+
+def _held(state: State, size: int, target: Pool) -> Iterator[Example]:
+    """Examples of the target that were not issued, as many as its part of the slice lacks."""
+    unusable = {name for one in state.rounds for name in one.unusable}
+    missing = size - len(state.held - unusable)
+    if missing <= 0:
+        return
+    issued = {_hash(example) for example in state.issued}
+    for example in _in_order(target, state.settings.seed, _TARGET, size + len(issued)):
+        if missing and _hash(example) not in issued:
+            missing -= 1
+            yield replace(example, id=OF_TARGET + example.id)
+
+
+def _in_order(pool: Pool, seed: int, purpose: str, count: int) -> list[Example]:
+    """The `count` different examples with the smallest draws, smallest first."""
+    held: dict[bytes, tuple[float, Example]] = {}
+    for shard in pool.shards():
+        hashes = content_hashes(shard.examples)
+        drawn = draws(seed, purpose, hashes)
+        for place in np.argsort(drawn, kind="stable")[:count].tolist():
+            held.setdefault(hashes[place].tobytes(), (drawn[place], shard.examples[place]))
+        smallest = sorted(held.items(), key=lambda one: one[1][0])[:count]
+        held = dict(smallest)
+    return [example for _, example in held.values()]
+
+
+def _hash(example: Example) -> bytes:
+    return content_hashes([example]).tobytes()
+
+
+def mixed(
+    chosen: Sequence[dict[str, Any]], slice_: Sequence[dict[str, Any]], seed: int
+) -> list[dict[str, Any]]:
+    """Lines in the order that people see: the ranking, with the slice strewn in by chance."""
+    drawn = np.random.default_rng(seed)
+    places = [place / max(1, len(chosen)) for place in range(len(chosen))]
+    places += drawn.random(len(slice_)).tolist()
+    lines = [*chosen, *slice_]
+    return [lines[at] for at in np.argsort(places, kind="stable").tolist()]

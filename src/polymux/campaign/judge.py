@@ -1,0 +1,235 @@
+"""What the control slice says of a round: quality on pool and target, and the gain over random.
+
+Nothing here is a label that a model was trained on: the slice is scored out of fold, the target on
+labels that are never trained on. Each training leaves its counts in a file, so that a killed
+judgement goes on, and its model is thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polymux.campaign.state import State
+from polymux.campaign.steps import fit, model_of, pool, trained
+from polymux.encoders import Model
+from polymux.evaluate import label
+from polymux.intervals import Interval, Parts, difference, gain, score_interval
+from polymux.progress import Progress
+from polymux.records import LABEL_FIELD, Example, content_hashes
+from polymux.selection.draws import draws
+from polymux.tasks import TASKS
+
+# Fewer labels say nothing.
+LEAST = 10
+# More target examples would make the interval no narrower than the trainings leave it.
+MOST_TESTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What there is to judge a round by."""
+
+    slice_: tuple[Example, ...]
+    """Random labels of the source."""
+    others: tuple[Example, ...]
+    """Chosen labels, in the order of issue."""
+    target: tuple[Example, ...]
+    """Labels of the target that no model is trained on."""
+
+
+def unjudged(state: State, number: int) -> bool:
+    """Whether a trained round has enough random labels to be judged by, and was not."""
+    if not state.settings.control.share or not trained(state, number):
+        return False
+    if (_place(state, number) / "control.json").is_file():
+        return False
+    return sum(one.id in state.slice_ for one in state.training(number)) >= LEAST
+
+
+def judge(state: State, number: int, *, progress: Progress | None) -> None:
+    """Write `control/control.json` of a round: intervals, and what they say."""
+    asked = _asked(state, number)
+    out = _place(state, number)
+    out.mkdir(parents=True, exist_ok=True)
+    parts = _out_of_fold(state, number, asked, progress)
+    told: dict[str, Any] = {
+        "labels": len(asked.slice_),
+        "metric": _metric(state, asked.slice_),
+        "pool": asdict(score_interval(np.array(list(parts.values())))),
+        "parts": {name: list(one) for name, one in parts.items()},
+    }
+    last: Interval | None
+    if len(asked.target) >= LEAST:
+        now, before = (_counts(model_of(state, n), asked.target) for n in (number, number - 1))
+        told["target"] = asdict(score_interval(now))
+        last = difference(now, before)
+        count = len(asked.slice_) - -(-len(asked.slice_) // state.settings.control.trainings)
+        if len(asked.others) >= count:
+            told["gain"] = _gain(state, number, asked, count, progress) | {"at": count}
+    else:
+        last = _step(state, number, asked, parts)
+    if last is not None:
+        told["last"] = asdict(last)
+    draft = out / ".control.json.part"
+    draft.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    draft.replace(out / "control.json")
+
+
+def judgement(state: State, number: int) -> dict[str, Any] | None:
+    """What `judge` wrote of a round, with a verdict for what is left now; None: nothing."""
+    file = _place(state, number) / "control.json"
+    if not file.is_file():
+        return None
+    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    del told["parts"]
+    return told | {"verdict": verdict(told, state.settings.control.worth)}
+
+
+def verdict(told: Mapping[str, Any], worth: float) -> str:
+    """`change strategy`, `stop`, `go on`, or `cannot tell` where an interval holds 0."""
+    pays, last = told.get("gain"), told.get("last")
+    if pays and pays["high"] < 0:
+        return "change strategy"
+    if last and last["high"] < worth:
+        return "stop"
+    decisive = pays or last
+    return "go on" if decisive and decisive["low"] > 0 else "cannot tell"
+
+
+def _place(state: State, number: int) -> Path:
+    return state.place(number) / "control"
+
+
+def _asked(state: State, number: int) -> _Asked:
+    labels = state.training(number)
+    target: list[Example] = []
+    if state.settings.test:
+        known = [one for one in pool(state, "test") if one.label is not None]
+        drawn = draws(state.settings.seed, "test of the control", content_hashes(known))
+        target = [known[at] for at in np.argsort(drawn, kind="stable")[:MOST_TESTED].tolist()]
+    else:
+        target = [one for part in state.rounds for one in part.labelled if one.id in state.held]
+    return _Asked(
+        tuple(one for one in labels if one.id in state.slice_),
+        tuple(one for one in labels if one.id not in state.slice_),
+        tuple(target),
+    )
+
+
+def _out_of_fold(
+    state: State, number: int, asked: _Asked, progress: Progress | None
+) -> dict[str, tuple[float, float]]:
+    """Each example of the slice, scored by a model that learned from all labels but its fold."""
+    found: dict[str, tuple[float, float]] = {}
+    for fold, (held, rest) in enumerate(_blocks(state, asked.slice_)):
+        made = _trained_and_scored(
+            state, number, f"fold-{fold + 1}", [*asked.others, *rest], held, fold, progress
+        )
+        found |= {one.id: (a, b) for one, (a, b) in zip(held, made.tolist(), strict=True)}
+    return found
+
+
+def _gain(
+    state: State, number: int, asked: _Asked, count: int, progress: Progress | None
+) -> dict[str, Any]:
+    """The gain of `count` chosen labels over as many random ones, on the target."""
+    chosen: list[Parts] = []
+    random: list[Parts] = []
+    for block, (_, rest) in enumerate(_blocks(state, asked.slice_)):
+        for name, labels, made in (
+            ("chosen", asked.others, chosen),
+            ("random", rest, random),
+        ):
+            made.append(
+                _trained_and_scored(
+                    state,
+                    number,
+                    f"{name}-{block + 1}",
+                    labels[:count],
+                    asked.target,
+                    block,
+                    progress,
+                )
+            )
+    return asdict(gain(chosen, random))
+
+
+def _blocks(
+    state: State, slice_: Sequence[Example]
+) -> Iterator[tuple[list[Example], list[Example]]]:
+    """Each block of the slice, and what is not in it."""
+    count = state.settings.control.trainings
+    for block in range(count):
+        held = [one for at, one in enumerate(slice_) if at % count == block]
+        yield held, [one for at, one in enumerate(slice_) if at % count != block]
+
+
+def _trained_and_scored(
+    state: State,
+    number: int,
+    name: str,
+    labels: Sequence[Example],
+    asked: Sequence[Example],
+    seed: int,
+    progress: Progress | None,
+) -> Parts:
+    """Counts of a model made for them alone; of an earlier, killed judgement if it got so far."""
+    out = _place(state, number)
+    file, place = out / f"{name}.json", out / f".{name}.training"
+    if file.is_file():
+        return np.array(json.loads(file.read_text(encoding="utf-8")))
+    fit(state, 0, labels, place, seed=seed, progress=progress)
+    loaded = Model(str(place), task=state.settings.task, device=state.settings.device)
+    parts = _counts(loaded, asked)
+    draft = out / f".{name}.json.part"
+    draft.write_text(json.dumps(parts.tolist()), encoding="utf-8")
+    draft.replace(file)
+    shutil.rmtree(place)
+    return parts
+
+
+def _counts(model: Model, asked: Sequence[Example]) -> Parts:
+    gold = [one.label for one in asked if one.label is not None]
+    return TASKS[model.task].counts(gold, label(model, asked))
+
+
+def _metric(state: State, labelled: Sequence[Example]) -> str:
+    gold = [one.label for one in labelled if one.label is not None]
+    told = [
+        {LABEL_FIELD[state.settings.task]: {**one, "text": one["text"] or [""]}}
+        if isinstance(one, dict)
+        else {LABEL_FIELD[state.settings.task]: one}
+        for one in gold
+    ]
+    return next(iter(TASKS[state.settings.task].score(gold, told)))
+
+
+def _step(
+    state: State, number: int, asked: _Asked, parts: Mapping[str, tuple[float, float]]
+) -> Interval | None:
+    """How much better this round is than the last on the slice, each scored on what it never saw.
+
+    None: the last round's model was trained on examples of the slice that nobody scored.
+    """
+    file = _place(state, number - 1) / "control.json"
+    before: dict[str, Any] = {}
+    if file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))["parts"]
+    seen = {one.id for one in state.training(number - 1)} if number > 1 else set()
+    fresh = [one for one in asked.slice_ if one.id not in seen]
+    if fresh:
+        scored = _counts(model_of(state, number - 1), fresh).tolist()
+        before |= dict(zip([one.id for one in fresh], scored, strict=True))
+    shared = [one.id for one in asked.slice_ if one.id in before]
+    if len(shared) < LEAST:
+        return None
+    return difference(
+        np.array([parts[name] for name in shared]), np.array([before[name] for name in shared])
+    )
