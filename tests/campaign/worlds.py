@@ -52,7 +52,7 @@ def gold() -> Mapping[tuple[str, ...], tuple[str, ...]]:
     """What a person would say of each sentence of the pools."""
     return {
         one.tokens: one.tags
-        for code, size in SIZES.items()
+        for code, size in {**SIZES, "hi": 40}.items()
         for one in utterances(language(code), size, seed=1)
     }
 

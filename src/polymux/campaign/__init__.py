@@ -14,9 +14,7 @@ from typing import Any
 
 from polymux.annotation import Batch, Format, format_named
 from polymux.annotation.canaries import canaries
-from polymux.campaign import steps
-from polymux.campaign.choose import choose, forget_unrecorded
-from polymux.campaign.judge import judge, judgement, unjudged
+from polymux.campaign import choose, judge, steps
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.settings import NAME, Control, Settings, Training, as_toml, read_settings
 from polymux.campaign.state import Round, State, agreed, read_state
@@ -108,16 +106,16 @@ def advance(
                 return _told(state, done)
             name, number, count = step
             if name == "choose":
-                choose(state, number, count, progress=progress)
+                choose.choose(state, number, count, progress=progress)
                 done.append(f"round {number}: {count} examples chosen")
             elif name == "ahead":
-                choose(state, number, count, by=number - 2, progress=progress)
+                choose.choose(state, number, count, by=number - 2, progress=progress)
                 done.append(f"round {number}: {count} examples chosen ahead")
             elif name == "close":
                 state.ledger.add("closed", round=number, waited_for=_open(state.rounds[number - 1]))
                 partial = False
             else:
-                {"train": steps.learn, "score": steps.score, "judge": judge}[name](
+                {"train": steps.learn, "score": steps.score, "judge": judge.judge}[name](
                     state, number, progress=progress
                 )
                 done.append(f"round {number}: {name}d")
@@ -128,7 +126,8 @@ def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
     if steps.unscored(state, 0):
         return "score", 0, 0
     # Judging comes last: nobody waits for it.
-    unjudged_ = (("judge", one.number, 0) for one in state.rounds if unjudged(state, one.number))
+    numbers = (one.number for one in state.rounds)
+    unjudged = (("judge", number, 0) for number in numbers if judge.unjudged(state, number))
     for one in state.rounds:
         number = one.number
         if not one.closed:
@@ -137,7 +136,7 @@ def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
             if missing > 0 and not partial:
                 return "choose", number, missing
             if _open(one) and not partial:
-                return next(unjudged_, None)
+                return next(unjudged, None)
             return "close", number, 0
         if not steps.trained(state, number) and state.training(number):
             return "train", number, 0
@@ -147,7 +146,7 @@ def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
     more = steps.share(state, number)
     if more and (number <= state.settings.rounds or not state.rounds):
         return "choose", number, more
-    return next(unjudged_, None)
+    return next(unjudged, None)
 
 
 def _due_ahead(state: State) -> tuple[str, int, int] | None:
@@ -201,7 +200,7 @@ def _record_changes(state: State) -> None:
         before = event.get("settings", before)
     if now != before:
         state.ledger.add("changed", source=steps.distinct(state), settings=now)
-        forget_unrecorded(state)
+        choose.forget_unrecorded(state)
 
 
 def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool = False) -> int:
@@ -299,7 +298,7 @@ def status(folder: str | Path) -> dict[str, Any]:
         "control": [
             {"round": one.number, **told}
             for one in state.rounds
-            if (told := judgement(state, one.number))
+            if (told := judge.judgement(state, one.number))
         ],
         "agreement": agreed(state),
     }

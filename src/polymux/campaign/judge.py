@@ -39,7 +39,9 @@ class _Asked:
     slice_: tuple[Example, ...]
     """Random labels of the source."""
     others: tuple[Example, ...]
-    """Chosen labels, in the order of issue."""
+    """All other labels."""
+    chosen: tuple[Example, ...]
+    """What the strategy chose, in the order of issue; chance may have drawn it, too."""
     target: tuple[Example, ...]
     """Labels of the target that no model is trained on."""
 
@@ -50,7 +52,8 @@ def unjudged(state: State, number: int) -> bool:
         return False
     if (_place(state, number) / "control.json").is_file():
         return False
-    return sum(one.id in state.slice_ for one in state.training(number)) >= LEAST
+    drawn = state.slice_of(number)
+    return sum(one.id in drawn for one in state.training(number)) >= LEAST
 
 
 def judge(state: State, number: int, *, progress: Progress | None) -> None:
@@ -71,7 +74,7 @@ def judge(state: State, number: int, *, progress: Progress | None) -> None:
         told["target"] = asdict(score_interval(now))
         last = difference(now, before)
         count = len(asked.slice_) - -(-len(asked.slice_) // state.settings.control.trainings)
-        if len(asked.others) >= count:
+        if len(asked.chosen) >= count:
             told["gain"] = _gain(state, number, asked, count, progress) | {"at": count}
     else:
         last = _step(state, number, asked, parts)
@@ -108,7 +111,7 @@ def _place(state: State, number: int) -> Path:
 
 
 def _asked(state: State, number: int) -> _Asked:
-    labels = state.training(number)
+    labels, slice_ = state.training(number), state.slice_of(number)
     target: list[Example] = []
     if state.settings.test:
         known = [one for one in pool(state, "test") if one.label is not None]
@@ -117,8 +120,9 @@ def _asked(state: State, number: int) -> _Asked:
     else:
         target = [one for part in state.rounds for one in part.labelled if one.id in state.held]
     return _Asked(
-        tuple(one for one in labels if one.id in state.slice_),
-        tuple(one for one in labels if one.id not in state.slice_),
+        tuple(one for one in labels if one.id in slice_),
+        tuple(one for one in labels if one.id not in slice_),
+        tuple(one for one in labels if one.id not in state.chance),
         tuple(target),
     )
 
@@ -144,7 +148,7 @@ def _gain(
     random: list[Parts] = []
     for block, (_, rest) in enumerate(_blocks(state, asked.slice_)):
         for name, labels, made in (
-            ("chosen", asked.others, chosen),
+            ("chosen", asked.chosen, chosen),
             ("random", rest, random),
         ):
             made.append(

@@ -89,8 +89,10 @@ class State:
     rounds: list[Round]
     pool: int = 0
     """Different examples in the source."""
-    slice_: set[str] = field(default_factory=set)
-    """Ids of the source that chance drew; known to the ledger alone."""
+    drawn: dict[str, int] = field(default_factory=dict)
+    """Ids of the source that chance drew, and for which round; known to the ledger alone."""
+    chance: set[str] = field(default_factory=set)
+    """Those of them that no strategy had chosen before."""
     held: set[str] = field(default_factory=set)
     """Ids of the target sample that chance drew: for scores, never for training."""
     ahead: Mapping[str, Any] | None = None
@@ -100,6 +102,14 @@ class State:
     def labelled(self) -> list[Example]:
         """All labels that were bought so far."""
         return [example for one in self.rounds for example in one.labelled]
+
+    def slice_of(self, number: int) -> set[str]:
+        """Ids that chance drew up to a round.
+
+        What later rounds add is no part of it before all of that is labelled: until then only what
+        was also chosen is.
+        """
+        return {name for name, since in self.drawn.items() if since <= number}
 
     def training(self, number: int) -> list[Example]:
         """The labels that the model of a round learns from: of all rounds so far."""
@@ -143,7 +153,8 @@ def read_state(folder: Path) -> State:
     rounds: dict[int, Round] = {}
     labels: tuple[str, ...] = ()
     pool = 0
-    slice_: set[str] = set()
+    drawn: dict[str, int] = {}
+    chance: set[str] = set()
     held: set[str] = set()
     ahead: Mapping[str, Any] | None = None
     rule = RULES[settings.settle]
@@ -159,7 +170,8 @@ def read_state(folder: Path) -> State:
         if kind == "issued":
             one.issued |= issued_in(folder / event["file"], settings.task, event["ids"])
             one.wanted = one.wanted or event["wanted"]
-            slice_.update(event.get("slice", ()))
+            drawn = dict.fromkeys(event.get("slice", ()), event["round"]) | drawn
+            chance.update(set(event["ids"]) & drawn.keys())
             held.update(event.get("held", ()))
             ahead = None
         elif kind == "answers":
@@ -169,7 +181,7 @@ def read_state(folder: Path) -> State:
         elif kind == "closed":
             one.closed = True
     in_order = [rounds[number] for number in sorted(rounds)]
-    return State(folder, settings, ledger, labels, in_order, pool, slice_, held, ahead)
+    return State(folder, settings, ledger, labels, in_order, pool, drawn, chance, held, ahead)
 
 
 def issued_in(path: Path, task: str, ids: list[str]) -> dict[str, Example]:
