@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.campaign.worlds import answered, write_world
+from tests.campaign.worlds import answered, gold, write_world
 
 from polymux.campaign import Settings, advance, export, init, status, take
 from polymux.campaign.ledger import Ledger
@@ -110,8 +110,6 @@ def test_nothing_is_issued_twice_and_the_labels_are_those_that_were_given(whole:
     state = read_state(whole)
     tokens = Counter(example.fields["tokens"] for example in state.issued)
     assert set(tokens.values()) == {1}
-    from tests.campaign.worlds import gold
-
     known = gold()
     assert [e.label for e in state.labelled] == [known[e.fields["tokens"]] for e in state.labelled]
 
@@ -296,3 +294,72 @@ def test_a_half_written_line_of_the_ledger_was_never_said(whole: Path, tmp_path:
     assert events(tmp_path / "run") == before
     Ledger(path).add("closed", round=3)
     assert events(tmp_path / "run")[:-1] == before
+
+
+def test_a_choice_ahead_is_given_out_while_the_model_is_still_to_be_trained(
+    world: World, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    due = advance(run, ahead=True)
+    assert due.done == ("round 2: 3 examples chosen ahead",)
+    assert advance(run, ahead=True).done == ()
+    # The first round goes out first.
+    first = read_state(run).rounds[0].waiting
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet), "jsonl")
+    assert export(run, sheet, "jsonl") == 3
+    state = read_state(run)
+    given = state.rounds[1].waiting
+    assert (len(state.rounds), state.ahead) == (2, None)
+    assert not set(given) & set(first)
+    assert advance(run).done == ("round 1: trained", "round 1: scored")
+    take(run, answered(sheet), "jsonl")
+    assert advance(run).done[-1] == "round 3: 5 examples chosen"
+    assert [len(one.labelled) for one in read_state(run).rounds] == [3, 3, 0]
+
+
+def test_a_choice_ahead_that_was_not_given_out_is_made_anew_by_the_trained_model(
+    world: World, whole: Path, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    while not advance(run).finished:
+        advance(run, ahead=True)
+        # What waits goes out before it; then the model is trained, and chooses.
+        export(run, sheet, "jsonl")
+        take(run, answered(sheet), "jsonl")
+    kept = [event for event in events(run) if event["event"] != "ahead"]
+    assert kept == events(whole)
+    assert models(run) == models(whole)
+
+
+def test_what_annotators_disagree_about_waits_for_one_who_decides(
+    world: World, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    for who, wrong in (("ada", False), ("bo", True)):
+        export(run, sheet, "jsonl") if who == "ada" else None
+        lines = [json.loads(line) for line in answered(sheet).read_text("utf-8").splitlines()]
+        for told in lines:
+            told["annotator"] = who
+        if wrong:
+            lines[-1]["labels"] = ["O"] * len(lines[-1]["tokens"])
+        sheet.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        take(run, sheet, "jsonl")
+    told = status(run)
+    assert told["rounds"][0]["conflicts"] == 1
+    assert told["rounds"][0]["labelled"] == 2
+    assert [one["annotators"] for one in told["agreement"].values()] == [2] * len(told["agreement"])
+    due = advance(run)
+    assert not due.finished
+    assert "1 examples were labelled in different ways" in due.say
+    assert export(run, sheet, "jsonl", conflicts=True) == 1
+    take(run, answered(sheet), "jsonl", decides=True)
+    state = read_state(run)
+    known = gold()
+    assert [e.label for e in state.labelled] == [known[e.fields["tokens"]] for e in state.labelled]
+    assert "round 1: trained" in advance(run).done

@@ -7,7 +7,7 @@ what happened, `rounds/NN/` hold choices, models and scores.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,10 +115,16 @@ def advance(
                 state.ledger.add("closed", round=number, waited_for=_open(state.rounds[number - 1]))
                 partial = False
             else:
-                {"train": steps.learn, "score": steps.score, "judge": judge.judge}[name](
-                    state, number, progress=progress
-                )
-                done.append(f"round {number}: {name}d")
+                act, said = STEPS[name]
+                act(state, number, progress=progress)
+                done.append(f"round {number}: {said}")
+
+
+STEPS: dict[str, tuple[Callable[..., None], str]] = {
+    "train": (steps.learn, "trained"),
+    "score": (steps.score, "scored"),
+    "judge": (judge.judge, "judged"),
+}
 
 
 def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
