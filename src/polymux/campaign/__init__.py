@@ -15,6 +15,7 @@ from typing import Any
 from polymux.annotation import Batch, Format, format_named
 from polymux.annotation.canaries import canaries
 from polymux.campaign import choose, judge, steps
+from polymux.campaign.card import facts_of
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.settings import NAME, Control, Settings, Training, as_toml, read_settings
 from polymux.campaign.state import Round, State, agreed, read_state
@@ -22,6 +23,7 @@ from polymux.campaign.steps import Taken
 from polymux.errors import UsageError
 from polymux.folders import check_free, claimed, written
 from polymux.progress import Progress
+from polymux.report.rounds import rounds
 
 __all__ = [
     "Control",
@@ -32,6 +34,7 @@ __all__ = [
     "advance",
     "export",
     "init",
+    "report",
     "status",
     "take",
 ]
@@ -279,6 +282,16 @@ def take(folder: str | Path, path: str | Path, format_: str, *, decides: bool = 
     read_settings(out)
     with claimed(out):
         return steps.take(read_state(out), Path(path), format_, decides=decides)
+
+
+def report(folder: str | Path, out: str | Path | None = None) -> Path:
+    """Write the campaign's card, by default as `report.html` in its folder; gives its place."""
+    state = read_state(Path(folder))
+    path = state.folder / "report.html" if out is None else Path(out)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_text(rounds(facts_of(state)), encoding="utf-8")
+    draft.replace(path)
+    return path
 
 
 def status(folder: str | Path) -> dict[str, Any]:

@@ -185,6 +185,23 @@ def status(context: typer.Context, run: Run, json: options.Json = False) -> None
         print("\n".join(_judged(told["control"][-1], told["left"])))
 
 
+def report(
+    context: typer.Context,
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The page; else RUN/report.html.")
+    ] = None,
+) -> None:
+    """Write the campaign's card: learning curves, rounds, and what chance says of the choice.
+
+    [dim]polymux report health[/dim]
+    """
+    refuse_leftovers(context.args)
+    from polymux.campaign import report as write
+
+    print(write(run, out))
+
+
 def _agreed(language: str, one: dict[str, Any]) -> str:
     figures = {"Krippendorff's alpha": one["alpha"], "span F1": one["span_f1"]}
     shown = [f"{name} {value:.2f}" for name, value in figures.items() if value is not None]
@@ -301,6 +318,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init": init,
     "next": next_,
     "status": status,
+    "report": report,
     "export": export,
     "import": import_,
 }

@@ -1,0 +1,89 @@
+"""What a campaign's card says, gathered from its folder."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from polymux.campaign.judge import judgement
+from polymux.campaign.state import Round, State, agreed
+from polymux.report.rounds import RunFacts, Turn
+
+
+def facts_of(state: State) -> RunFacts:
+    """The campaign as `polymux.report.rounds` shows it."""
+    scores = dict(state.scores())
+    settings = state.settings
+    metric = next((name for one in scores.values() for name in one), None)
+    start: Turn = {
+        "round": 0,
+        "labels": 0,
+        "issued": 0,
+        "labelled": 0,
+        "unusable": 0,
+        "waiting": 0,
+        "conflicts": 0,
+        "languages": {},
+        "score": _score(scores, 0),
+        "seconds": 0.0,
+    }
+    turns = [start]
+    for one in state.rounds:
+        turns.append(_turn(one, turns[-1]["labels"], _score(scores, one.number)))
+    judged = [(one.number, judgement(state, one.number)) for one in state.rounds]
+    return RunFacts(
+        title=state.folder.resolve().name,
+        model=settings.model,
+        task=settings.task,
+        strategy=settings.strategy,
+        budget=settings.budget,
+        spent=len(state.labelled),
+        left=state.left,
+        unit="labels",
+        metric=metric,
+        turns=turns,
+        judged=[{"round": number, **told} for number, told in judged if told],  # type: ignore[typeddict-item]
+        agreement=agreed(state),  # type: ignore[typeddict-item]
+        changes=_changes(state),
+    )
+
+
+def _turn(one: Round, before: int, score: float | None) -> Turn:
+    labelled = one.labelled
+    languages = Counter(example.language for example in labelled if example.language)
+    answers = [answer for given in one.answers.values() for answer in given.values()]
+    return {
+        "round": one.number,
+        "labels": before + len(labelled),
+        "issued": len(one.issued),
+        "labelled": len(labelled),
+        "unusable": len(one.unusable),
+        "waiting": len(one.waiting),
+        "conflicts": 0 if one.closed else len(one.settled.conflicts),
+        "languages": dict(languages.most_common()),
+        "score": score,
+        "seconds": float(sum(answer.seconds or 0.0 for answer in answers)),
+    }
+
+
+def _score(scores: Mapping[int, Mapping[str, float]], number: int) -> float | None:
+    return next(iter(scores.get(number, {}).values()), None)
+
+
+def _changes(state: State) -> list[str]:
+    """Each changed setting, with when."""
+    told: list[str] = []
+    before: dict[str, Any] = {}
+    for event in state.ledger:
+        now = event.get("settings", before)
+        if before:
+            told += [
+                f"{event['at'][:10]}: {key} is {json.dumps(now[key], ensure_ascii=False)}, "
+                f"it was {json.dumps(before.get(key), ensure_ascii=False)}"
+                for key in now
+                if now[key] != before.get(key)
+            ]
+        before = now
+    return told

@@ -1,0 +1,189 @@
+"""The card of a campaign: what was bought, what came of it, and what chance says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+from polymux.report import charts
+from polymux.report.card import _environment, _hash, _own_file
+
+_HEIGHT, _LEFT, _RIGHT, _TOP = 210.0, 34.0, 348.0, 12.0
+
+
+class Estimate(TypedDict):
+    """An estimate with its 95 % interval, in [0, 1] or a difference of such."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class Judged(TypedDict):
+    """What the control slice says of a round."""
+
+    round: int
+    labels: int
+    metric: str
+    pool: Estimate
+    verdict: str
+    target: NotRequired[Estimate]
+    gain: NotRequired[Mapping[str, float]]
+    last: NotRequired[Estimate]
+
+
+class Turn(TypedDict):
+    """One round; 0 is the start."""
+
+    round: int
+    labels: int
+    """Bought up to and with it."""
+    issued: int
+    labelled: int
+    unusable: int
+    waiting: int
+    conflicts: int
+    languages: Mapping[str, int]
+    """Labelled examples by language; empty where none is told."""
+    score: float | None
+    """On the labelled test set."""
+    seconds: float
+    """What people took, as far as their tool tells."""
+
+
+class Agreed(TypedDict):
+    """How far annotators agree in one language."""
+
+    items: int
+    annotators: int
+    alpha: float | None
+    span_f1: float | None
+
+
+class RunFacts(TypedDict):
+    """All that the card says."""
+
+    title: str
+    model: str
+    task: str
+    strategy: str
+    budget: float
+    spent: float
+    left: float
+    unit: str
+    metric: str | None
+    turns: Sequence[Turn]
+    judged: Sequence[Judged]
+    agreement: Mapping[str, Agreed]
+    changes: Sequence[str]
+    """What was changed on the way."""
+
+
+class Line(TypedDict):
+    """One learning curve."""
+
+    name: str
+    path: str
+    band: str
+    dots: Sequence[tuple[float, float]]
+
+
+class Drawing(TypedDict):
+    """Learning curves over labels."""
+
+    lines: Sequence[Line]
+    across: Sequence[charts.Tick]
+    up: Sequence[charts.Tick]
+
+
+def rounds(facts: RunFacts) -> str:
+    """One self-contained page that asks no host for anything and runs no script.
+
+    Args:
+        facts: What the card says.
+    """
+    style = _own_file("card.css") + _own_file("rounds.css")
+    return (
+        _environment()
+        .get_template("rounds.html")
+        .render(facts=facts, drawing=learning(facts), style=style, style_hash=_hash(style))
+    )
+
+
+def learning(facts: RunFacts) -> Drawing | None:
+    """The curves of the card; None where nothing was scored."""
+    at = {turn["round"]: float(turn["labels"]) for turn in facts["turns"]}
+    points: dict[str, list[tuple[float, float, float, float]]] = {}
+    scored = [(t["labels"], t["score"]) for t in facts["turns"] if t["score"] is not None]
+    if scored:
+        points["test"] = [(float(x), y, y, y) for x, y in scored]
+    told: Mapping[str, list[tuple[int, Estimate | None]]] = {
+        "target": [] if scored else [(one["round"], one.get("target")) for one in facts["judged"]],
+        "pool": [(one["round"], one["pool"]) for one in facts["judged"]],
+    }
+    for name, estimates in told.items():
+        made = [(at[r], e["value"], e["low"], e["high"]) for r, e in estimates if e is not None]
+        if made:
+            points[name] = made
+    if not points:
+        return None
+    xs = [x for line in points.values() for x, *_ in line]
+    ys = [y for line in points.values() for _, *rest in line for y in rest]
+    across = _Axis(0.0, max(1.0, *xs), _LEFT + 8, _RIGHT)
+    up = _Axis(*_room(min(ys), max(ys)), _HEIGHT, _TOP)
+    return Drawing(
+        lines=[_line(name, line, across, up) for name, line in points.items()],
+        across=across.ticks(),
+        up=up.ticks(100.0),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Where numbers stand between the two ends of an axis."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """A number's place."""
+        share = (value - self.low) / max(self.high - self.low, 1e-9)
+        return round(self.start + share * (self.end - self.start), 1)
+
+    def ticks(self, times: float = 1.0) -> list[charts.Tick]:
+        """Round numbers on it."""
+        values = charts.ticks(self.low, max(self.high, self.low + 1e-6), 4)
+        return [charts.Tick(at=self.at(x), label=f"{times * x:g}") for x in values]
+
+
+def _room(low: float, high: float) -> tuple[float, float]:
+    room = max(0.02, 0.08 * (high - low))
+    return max(0.0, low - room), min(1.0, high + room)
+
+
+def _line(
+    name: str, points: Sequence[tuple[float, float, float, float]], across: _Axis, up: _Axis
+) -> Line:
+    ordered = sorted(points)
+    dots = [(across.at(x), up.at(y)) for x, y, _, _ in ordered]
+    lows = [(across.at(x), up.at(low)) for x, _, low, _ in ordered]
+    highs = [(across.at(x), up.at(high)) for x, _, _, high in ordered]
+    wide = lows != highs
+    if len(ordered) == 1:
+        # One round has no line yet: its interval is a bar.
+        (x, low), (_, high) = lows[0], highs[0]
+        lows, highs = [(x - 3, low), (x + 3, low)], [(x - 3, high), (x + 3, high)]
+    return Line(
+        name=name,
+        path=_path(dots),
+        band=_path([*lows, *reversed(highs)]) + "z" if wide else "",
+        dots=dots,
+    )
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)

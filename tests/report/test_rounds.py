@@ -1,0 +1,126 @@
+"""The card of a campaign says what its facts say, whatever users call things."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from polymux.report.rounds import RunFacts, learning, rounds
+
+HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "\u202eabc"]
+
+
+def estimate(value: float, half: float) -> dict[str, Any]:
+    return {"value": value, "low": value - half, "high": value + half, "n": 40}
+
+
+def turn(number: int, **but: Any) -> Any:
+    told = {
+        "round": number,
+        "labels": 100 * number,
+        "issued": 103 if number else 0,
+        "labelled": 100 if number else 0,
+        "unusable": 3 if number else 0,
+        "waiting": 0,
+        "conflicts": 0,
+        "languages": {"hi": 60, "fa": 40} if number else {},
+        "score": 0.4 + 0.1 * number,
+        "seconds": 3600.0 * number,
+    }
+    return told | but
+
+
+def facts(**but: Any) -> RunFacts:
+    judged = {
+        "round": 1,
+        "labels": 20,
+        "metric": "f1",
+        "pool": estimate(0.5, 0.1),
+        "target": estimate(0.45, 0.05),
+        "gain": estimate(0.03, 0.02) | {"at": 16},
+        "last": estimate(0.1, 0.05),
+        "verdict": "go on",
+    }
+    told: Any = {
+        "title": "health",
+        "model": "start",
+        "task": "token-classification",
+        "strategy": "knn-uncertainty",
+        "budget": 300.0,
+        "spent": 200.0,
+        "left": 100.0,
+        "unit": "labels",
+        "metric": "f1",
+        "turns": [turn(0), turn(1), turn(2)],
+        "judged": [judged],
+        "agreement": {"hi": {"items": 9, "annotators": 2, "alpha": 0.8, "span_f1": None}},
+        "changes": ["2026-11-26: budget is 300, it was 200"],
+    }
+    return told | but
+
+
+def words(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
+
+
+def test_the_numbers_of_the_facts_stand_there() -> None:
+    page = words(rounds(facts()))
+    for said in (
+        "200 of 300", "60.0 f1 on the test set".split()[0], "go on", "100 labels left",
+        "50.0 (40.0 to 60.0)", "+3.0 (+1.0 to +5.0) at 16", "hi 60", "0.80", "1.0",
+        "budget is 300, it was 200",
+    ):  # fmt: skip
+        assert said in page
+
+
+def test_a_worse_result_has_its_minus() -> None:
+    told = facts()
+    one: Any = {**told["judged"][0], "gain": estimate(-0.03, 0.01) | {"at": 16}}
+    assert "−3.0 (−4.0 to −2.0)" in words(rounds(facts(judged=[one])))
+
+
+def test_curves_go_through_their_points_and_shades_hold_them() -> None:
+    drawn = learning(facts())
+    assert drawn is not None
+    test, pool = drawn["lines"]
+    assert [x for x, _ in test["dots"]] == sorted(x for x, _ in test["dots"])
+    heights = [y for _, y in test["dots"]]
+    # Up is less in SVG.
+    assert heights == sorted(heights, reverse=True)
+    assert test["path"].count("L") == 2
+    assert test["band"] == ""
+    assert pool["band"].startswith("M")
+    assert pool["dots"][0][0] == test["dots"][1][0]
+
+
+@pytest.mark.parametrize(
+    "but",
+    [
+        {"judged": []},
+        {"metric": None, "turns": [turn(0, score=None), turn(1, score=None)]},
+        {"metric": None, "turns": [turn(0, score=None)], "judged": [], "agreement": {}},
+        {"turns": [turn(0, score=0.0), turn(1, score=1.0)], "changes": []},
+    ],
+    ids=["no slice", "no test", "nothing yet", "extremes"],
+)
+def test_what_is_not_there_is_left_out(but: Any) -> None:
+    page = rounds(facts(**but))
+    assert "None" not in words(page)
+    assert "nan" not in page
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_texts_of_users_stay_texts(text: str) -> None:
+    page = rounds(facts(title=text, model=text, strategy=text, changes=[text]))
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "49" not in words(page).replace("0.49", "")
+
+
+def test_the_page_asks_no_host_and_lets_its_own_style_only() -> None:
+    page = rounds(facts())
+    assert not re.search(r"(?:src|href)=", page)
+    assert re.search(r"default-src 'none'; style-src 'sha256-[\w+/=]+'", page)
+    assert "style=" not in page
