@@ -71,10 +71,10 @@ def test_nothing_to_score_says_nothing() -> None:
 def test_a_difference_is_a_paired_one() -> None:
     drawn = np.random.default_rng(3)
     one, other = (drawn.random(60) < 0.8, drawn.random(60) < 0.6)
-    made = difference(ones(one), ones(other))
+    made = difference([ones(one)], [ones(other)])
     known = ttest_rel(one.astype(float), other.astype(float)).confidence_interval(0.95)
     assert (made.low, made.high) == pytest.approx((known.low, known.high))
-    assert difference(ones(one), ones(one)).value == 0
+    assert difference([ones(one)], [ones(one)]).value == 0
 
 
 @pytest.mark.parametrize("better", [0.0, 0.1])
@@ -105,6 +105,18 @@ def test_the_interval_of_a_gain_holds_the_truth_as_often_as_it_says(
     if better and not of_draw:
         # It is not so wide that it never says anything.
         assert np.mean([one.low > 0 for one in made]) > 0.3
+
+
+def test_trainings_with_luck_make_a_difference_less_sure() -> None:
+    drawn = np.random.default_rng(6)
+    hard = drawn.random(200)
+
+    def side(skill: float, luck: float) -> list[np.ndarray]:
+        return [ones(hard < skill + shift) for shift in np.linspace(-luck, luck, 3)]
+
+    calm, lucky = (difference(side(0.7, luck), side(0.6, luck)) for luck in (0.0, 0.1))
+    assert calm.value == pytest.approx(lucky.value, abs=0.03)
+    assert lucky.high - lucky.low > 2 * (calm.high - calm.low)
 
 
 def test_equal_models_gain_nothing_for_sure() -> None:

@@ -55,12 +55,16 @@ def score_interval(parts: Parts) -> Interval:
     )
 
 
-def difference(ours: Parts, theirs: Parts) -> Interval:
-    """How much better one model scores than another on the same examples, drawn at random."""
-    apart = _influence(ours) - _influence(theirs)
-    half = _t(len(apart) - 1.0) * np.sqrt(_variance(apart))
-    value = _score(ours) - _score(theirs)
-    return Interval(value, float(value - half), float(value + half), len(apart))
+def difference(ours: Sequence[Parts], theirs: Sequence[Parts]) -> Interval:
+    """How much better one way of training scores than another, on the same test examples.
+
+    Args:
+        ours: The test examples' parts, a training each.
+        theirs: The same of the other way; with one training, the luck of training is not told.
+    """
+    sides = [np.array([_score(one) for one in side]) for side in (ours, theirs)]
+    runs = [(side.var(ddof=1) / len(side), len(side) - 1) for side in sides if len(side) > 1]
+    return _apart(ours, theirs, runs)
 
 
 def gain(chosen: Sequence[Parts], random: Sequence[Parts]) -> Interval:
@@ -76,22 +80,30 @@ def gain(chosen: Sequence[Parts], random: Sequence[Parts]) -> Interval:
     """
     runs = len(random)
     ours, theirs = (np.array([_score(one) for one in side]) for side in (chosen, random))
-    test = np.mean([_influence(a) for a in chosen], axis=0)
-    test = test - np.mean([_influence(b) for b in random], axis=0)
     training = ours.var(ddof=1)
     jackknife = (runs - 1) / runs * ((theirs - theirs.mean()) ** 2).sum()
     # The jackknife blows up the luck of training: it holds (runs - 1)^2 / runs of its variance,
     # the mean has 1 / runs: runs - 2 too much. The chosen side tells that variance, from few runs:
     # half of it is taken off; with all of it the interval held the truth in 90 of 100 cases only.
     drawing = max(jackknife - (runs - 2) / 2 * training, training / runs)
-    variances = np.array([_variance(test), training / len(ours), drawing])
-    value = float(ours.mean() - theirs.mean())
-    spread = variances.sum()
-    if spread == 0:
-        return Interval(value, value, value, len(test))
-    # Satterthwaite's degrees of freedom of a sum of variances.
-    freedom = spread**2 / (variances**2 / [len(test) - 1, len(ours) - 1, runs - 1]).sum()
-    half = _t(float(freedom)) * float(np.sqrt(spread))
+    return _apart(chosen, random, [(training / len(ours), len(ours) - 1), (drawing, runs - 1)])
+
+
+def _apart(
+    ours: Sequence[Parts], theirs: Sequence[Parts], runs: Sequence[tuple[float, int]]
+) -> Interval:
+    """The difference of the mean scores, from (variance, degrees of freedom) of the trainings."""
+    test = np.mean([_influence(one) for one in ours], axis=0)
+    test = test - np.mean([_influence(one) for one in theirs], axis=0)
+    value = float(np.mean([_score(one) for one in ours]) - np.mean([_score(o) for o in theirs]))
+    parts = [(_variance(test), len(test) - 1), *runs]
+    spread = sum(variance for variance, _ in parts)
+    if not 0 < spread < np.inf:
+        half = 0.0 if spread == 0 else np.inf
+    else:
+        # Satterthwaite's degrees of freedom of a sum of variances.
+        freedom = spread**2 / sum(variance**2 / free for variance, free in parts)
+        half = _t(float(freedom)) * float(np.sqrt(spread))
     return Interval(value, value - half, value + half, len(test))
 
 

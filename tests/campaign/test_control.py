@@ -18,11 +18,11 @@ import pytest
 from scipy.stats import binom
 from tests.campaign.worlds import answered, write_world
 
-from polymux.campaign import Control, Settings, advance, export, init, status, take
+from polymux.campaign import Control, Settings, advance, export, init, replay, report, status, take
 from polymux.campaign.control import OF_TARGET, slice_of
 from polymux.campaign.judge import verdict
 from polymux.campaign.ledger import Ledger
-from polymux.campaign.settings import Training
+from polymux.campaign.settings import Training, as_toml, read_settings
 from polymux.campaign.state import State, read_state
 from polymux.campaign.steps import pool
 
@@ -30,17 +30,17 @@ from polymux.campaign.steps import pool
 MORTAL = """
 import os, signal, sys
 from pathlib import Path
-from polymux.campaign import advance, judge
+from polymux.campaign import advance, trial
 
 marks = Path(sys.argv[2])
 
 def mortal(name):
-    whole = getattr(judge, name)
+    whole = getattr(trial, name)
     def act(*given, **named):
         result = whole(*given, **named)
         (marks / f"{name}-{len(list(marks.iterdir()))}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    setattr(judge, name, act)
+    setattr(trial, name, act)
 
 for name in sys.argv[3:]:
     mortal(name)
@@ -163,13 +163,13 @@ def test_what_is_scored_out_of_fold_was_not_trained_on(
 
     shutil.copytree(labelled, tmp_path / "run")
     seen: list[tuple[set[str], set[str]]] = []
-    whole = judge._trained_and_scored
+    whole = judge.trial
 
-    def noted(state: Any, number: Any, name: str, labels: Any, asked: Any, *rest: Any) -> Any:
+    def noted(state: Any, out: Any, name: str, labels: Any, asked: Any, *rest: Any) -> Any:
         seen.append(({one.id for one in labels}, {one.id for one in asked}))
-        return whole(state, number, name, labels, asked, *rest)
+        return whole(state, out, name, labels, asked, *rest)
 
-    monkeypatch.setattr(judge, "_trained_and_scored", noted)
+    monkeypatch.setattr(judge, "trial", noted)
     advance(tmp_path / "run")
     state = read_state(tmp_path / "run")
     first = {one.id for one in state.training(1)}
@@ -246,6 +246,39 @@ def test_without_a_share_nothing_is_drawn_or_judged(world: World, tmp_path: Path
     assert advance(run).finished
     assert issued(run)[0]["slice"] == []
     assert status(run)["control"] == []
+
+
+def test_a_replay_orders_what_was_bought_and_says_that_this_is_all(
+    judged: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(judged, run)
+    made = replay(run, ["average-dist"], seeds=2)
+    assert (made.metric, made.labels, made.scored_on) == ("f1", 24, "the test set")
+    assert [(row["order"], row["n"]) for row in made.rows] == [
+        (order, n) for order in ("as bought", "average-dist", "random") for n in (6, 12, 18)
+    ]
+    assert all(len(row["scores"]) == 2 for row in made.rows)
+    assert {"against_random" in row for row in made.rows if row["order"] != "random"} == {True}
+    assert "orders of the 24 examples that were bought" in made.caution
+    files = {path: path.stat().st_mtime_ns for path in (run / "replay").glob("*-*.json")}
+    assert len(files) == 18
+    # What was trained is not trained again, and the same comes out.
+    assert replay(run, ["average-dist"], seeds=2) == made
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    # Without labelled target examples, the slice is what is scored, and is not ordered.
+    settings = read_settings(run).model_copy(update={"test": ()})
+    (run / "run.toml").write_text(as_toml(settings), "utf-8")
+    made = replay(run, ["random"], seeds=1)
+    assert (made.labels, made.scored_on) == (12, "the slice that chance drew")
+
+
+def test_the_card_tells_what_the_status_tells(judged: Path) -> None:
+    page = report(judged, judged.parent / "card.html").read_text("utf-8")
+    (told,) = status(judged)["control"]
+    assert told["verdict"] in page
+    assert f"{100 * told['pool']['value']:.1f}" in page
+    assert "24" in page
 
 
 @pytest.mark.parametrize(

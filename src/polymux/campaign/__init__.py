@@ -15,8 +15,10 @@ from typing import Any
 from polymux.annotation import Batch, Format, format_named
 from polymux.annotation.canaries import canaries
 from polymux.campaign import choose, judge, steps
+from polymux.campaign import replay as replays
 from polymux.campaign.card import facts_of
 from polymux.campaign.ledger import Ledger
+from polymux.campaign.replay import Replay
 from polymux.campaign.settings import NAME, Control, Settings, Training, as_toml, read_settings
 from polymux.campaign.state import Round, State, agreed, read_state
 from polymux.campaign.steps import Taken
@@ -27,6 +29,7 @@ from polymux.report.rounds import rounds
 
 __all__ = [
     "Control",
+    "Replay",
     "Settings",
     "State",
     "Taken",
@@ -34,6 +37,7 @@ __all__ = [
     "advance",
     "export",
     "init",
+    "replay",
     "report",
     "status",
     "take",
@@ -292,6 +296,26 @@ def report(folder: str | Path, out: str | Path | None = None) -> Path:
     draft.write_text(rounds(facts_of(state)), encoding="utf-8")
     draft.replace(path)
     return path
+
+
+def replay(
+    folder: str | Path,
+    strategies: Sequence[str],
+    *,
+    seeds: int = 3,
+    progress: Progress | None = None,
+) -> Replay:
+    """Put the bought labels in other orders and tell what the first of each would have made.
+
+    `RUN/replay/replay.json` holds the same; a killed replay goes on.
+
+    Raises:
+        UsageError: too few labels, or another process works on this campaign.
+    """
+    out = Path(folder)
+    read_settings(out)
+    with claimed(out):
+        return replays.replay(read_state(out), strategies, seeds=seeds, progress=progress)
 
 
 def status(folder: str | Path) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """What the control slice says of a round: quality on pool and target, and the gain over random.
 
 Nothing here is a label that a model was trained on: the slice is scored out of fold, the target on
-labels that are never trained on. Each training leaves its counts in a file, so that a killed
-judgement goes on, and its model is thrown away.
+labels that are never trained on.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,14 +15,12 @@ from typing import Any
 import numpy as np
 
 from polymux.campaign.state import State
-from polymux.campaign.steps import fit, model_of, pool, trained
-from polymux.encoders import Model
-from polymux.evaluate import label
+from polymux.campaign.steps import model_of, pool, trained
+from polymux.campaign.trial import counts, metric, trial
 from polymux.intervals import Interval, Parts, difference, gain, score_interval
 from polymux.progress import Progress
-from polymux.records import LABEL_FIELD, Example, content_hashes
+from polymux.records import Example, content_hashes
 from polymux.selection.draws import draws
-from polymux.tasks import TASKS
 
 # Fewer labels say nothing.
 LEAST = 10
@@ -64,15 +60,15 @@ def judge(state: State, number: int, *, progress: Progress | None) -> None:
     parts = _out_of_fold(state, number, asked, progress)
     told: dict[str, Any] = {
         "labels": len(asked.slice_),
-        "metric": _metric(state, asked.slice_),
+        "metric": metric(state.settings.task, asked.slice_),
         "pool": asdict(score_interval(np.array(list(parts.values())))),
         "parts": {name: list(one) for name, one in parts.items()},
     }
     last: Interval | None
     if len(asked.target) >= LEAST:
-        now, before = (_counts(model_of(state, n), asked.target) for n in (number, number - 1))
+        now, before = (counts(model_of(state, n), asked.target) for n in (number, number - 1))
         told["target"] = asdict(score_interval(now))
-        last = difference(now, before)
+        last = difference([now], [before])
         count = len(asked.slice_) - -(-len(asked.slice_) // state.settings.control.trainings)
         if len(asked.chosen) >= count:
             told["gain"] = _gain(state, number, asked, count, progress) | {"at": count}
@@ -112,19 +108,21 @@ def _place(state: State, number: int) -> Path:
 
 def _asked(state: State, number: int) -> _Asked:
     labels, slice_ = state.training(number), state.slice_of(number)
-    target: list[Example] = []
-    if state.settings.test:
-        known = [one for one in pool(state, "test") if one.label is not None]
-        drawn = draws(state.settings.seed, "test of the control", content_hashes(known))
-        target = [known[at] for at in np.argsort(drawn, kind="stable")[:MOST_TESTED].tolist()]
-    else:
-        target = [one for part in state.rounds for one in part.labelled if one.id in state.held]
     return _Asked(
         tuple(one for one in labels if one.id in slice_),
         tuple(one for one in labels if one.id not in slice_),
         tuple(one for one in labels if one.id not in state.chance),
-        tuple(target),
+        tuple(of_target(state)),
     )
+
+
+def of_target(state: State) -> list[Example]:
+    """Labels of the target that no model is trained on: the test set's, or the slice's own."""
+    if not state.settings.test:
+        return [one for part in state.rounds for one in part.labelled if one.id in state.held]
+    known = [one for one in pool(state, "test") if one.label is not None]
+    drawn = draws(state.settings.seed, "test of the control", content_hashes(known))
+    return [known[at] for at in np.argsort(drawn, kind="stable")[:MOST_TESTED].tolist()]
 
 
 def _out_of_fold(
@@ -132,10 +130,9 @@ def _out_of_fold(
 ) -> dict[str, tuple[float, float]]:
     """Each example of the slice, scored by a model that learned from all labels but its fold."""
     found: dict[str, tuple[float, float]] = {}
+    out = _place(state, number)
     for fold, (held, rest) in enumerate(_blocks(state, asked.slice_)):
-        made = _trained_and_scored(
-            state, number, f"fold-{fold + 1}", [*asked.others, *rest], held, fold, progress
-        )
+        made = trial(state, out, f"fold-{fold + 1}", [*asked.others, *rest], held, fold, progress)
         found |= {one.id: (a, b) for one, (a, b) in zip(held, made.tolist(), strict=True)}
     return found
 
@@ -146,22 +143,14 @@ def _gain(
     """The gain of `count` chosen labels over as many random ones, on the target."""
     chosen: list[Parts] = []
     random: list[Parts] = []
+    out = _place(state, number)
     for block, (_, rest) in enumerate(_blocks(state, asked.slice_)):
         for name, labels, made in (
             ("chosen", asked.chosen, chosen),
             ("random", rest, random),
         ):
-            made.append(
-                _trained_and_scored(
-                    state,
-                    number,
-                    f"{name}-{block + 1}",
-                    labels[:count],
-                    asked.target,
-                    block,
-                    progress,
-                )
-            )
+            tried = f"{name}-{block + 1}"
+            made.append(trial(state, out, tried, labels[:count], asked.target, block, progress))
     return asdict(gain(chosen, random))
 
 
@@ -173,46 +162,6 @@ def _blocks(
     for block in range(count):
         held = [one for at, one in enumerate(slice_) if at % count == block]
         yield held, [one for at, one in enumerate(slice_) if at % count != block]
-
-
-def _trained_and_scored(
-    state: State,
-    number: int,
-    name: str,
-    labels: Sequence[Example],
-    asked: Sequence[Example],
-    seed: int,
-    progress: Progress | None,
-) -> Parts:
-    """Counts of a model made for them alone; of an earlier, killed judgement if it got so far."""
-    out = _place(state, number)
-    file, place = out / f"{name}.json", out / f".{name}.training"
-    if file.is_file():
-        return np.array(json.loads(file.read_text(encoding="utf-8")))
-    fit(state, 0, labels, place, seed=seed, progress=progress)
-    loaded = Model(str(place), task=state.settings.task, device=state.settings.device)
-    parts = _counts(loaded, asked)
-    draft = out / f".{name}.json.part"
-    draft.write_text(json.dumps(parts.tolist()), encoding="utf-8")
-    draft.replace(file)
-    shutil.rmtree(place)
-    return parts
-
-
-def _counts(model: Model, asked: Sequence[Example]) -> Parts:
-    gold = [one.label for one in asked if one.label is not None]
-    return TASKS[model.task].counts(gold, label(model, asked))
-
-
-def _metric(state: State, labelled: Sequence[Example]) -> str:
-    gold = [one.label for one in labelled if one.label is not None]
-    told = [
-        {LABEL_FIELD[state.settings.task]: {**one, "text": one["text"] or [""]}}
-        if isinstance(one, dict)
-        else {LABEL_FIELD[state.settings.task]: one}
-        for one in gold
-    ]
-    return next(iter(TASKS[state.settings.task].score(gold, told)))
 
 
 def _step(
@@ -229,11 +178,11 @@ def _step(
     seen = {one.id for one in state.training(number - 1)} if number > 1 else set()
     fresh = [one for one in asked.slice_ if one.id not in seen]
     if fresh:
-        scored = _counts(model_of(state, number - 1), fresh).tolist()
+        scored = counts(model_of(state, number - 1), fresh).tolist()
         before |= dict(zip([one.id for one in fresh], scored, strict=True))
     shared = [one.id for one in asked.slice_ if one.id in before]
     if len(shared) < LEAST:
         return None
     return difference(
-        np.array([parts[name] for name in shared]), np.array([before[name] for name in shared])
+        [np.array([parts[name] for name in shared])], [np.array([before[name] for name in shared])]
     )

@@ -202,6 +202,42 @@ def report(
     print(write(run, out))
 
 
+def replay(
+    context: typer.Context,
+    run: Run,
+    strategy: Annotated[
+        str, typer.Option("--strategy", metavar="NAMES", help="Rules, with commas between.")
+    ],
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, help="Trainings of each order.")
+    ] = 3,
+    json: options.Json = False,
+) -> None:
+    """Put the labels that were bought in other orders, and score what the first of each make.
+
+    [dim]polymux replay health --strategy knn-uncertainty,average-dist[/dim]
+    """
+    refuse_leftovers(context.args)
+    from dataclasses import asdict
+
+    from polymux.campaign import replay as again
+
+    names = [name.strip() for name in strategy.split(",") if name.strip()]
+    with progress() as show:
+        made = again(run, names, seeds=seeds, progress=show)
+    if json:
+        print_json(asdict(made) | {"caution": made.caution})
+        return
+    print(f"{made.metric} on {made.scored_on}, mean of {seeds} trainings (least to most)")
+    for row in made.rows:
+        low, high = 100 * min(row["scores"]), 100 * max(row["scores"])
+        against = row.get("against_random")
+        more = f"  against random {_interval(against, signed=True)}" if against else ""
+        mean = 100 * row["mean"]
+        print(f"{row['order']:<20} {row['n']:>6,}  {mean:5.1f} ({low:.1f} to {high:.1f}){more}")
+    tell(made.caution)
+
+
 def _agreed(language: str, one: dict[str, Any]) -> str:
     figures = {"Krippendorff's alpha": one["alpha"], "span F1": one["span_f1"]}
     shown = [f"{name} {value:.2f}" for name, value in figures.items() if value is not None]
@@ -319,6 +355,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "next": next_,
     "status": status,
     "report": report,
+    "replay": replay,
     "export": export,
     "import": import_,
 }

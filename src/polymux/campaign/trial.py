@@ -1,0 +1,61 @@
+"""A model that is trained for its scores alone: its counts are kept, it is thrown away."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from polymux.campaign.state import State
+from polymux.campaign.steps import fit
+from polymux.encoders import Model
+from polymux.evaluate import label
+from polymux.intervals import Parts
+from polymux.progress import Progress
+from polymux.records import LABEL_FIELD, Example
+from polymux.tasks import TASKS
+
+
+def trial(
+    state: State,
+    out: Path,
+    name: str,
+    labels: Sequence[Example],
+    asked: Sequence[Example],
+    seed: int,
+    progress: Progress | None,
+) -> Parts:
+    """Each asked example's parts of the score, by the start model trained on these labels.
+
+    Killed, it goes on; what was counted before, in a file of this name in `out`, is not made again.
+    """
+    file, place = out / f"{name}.json", out / f".{name}.training"
+    if file.is_file():
+        return np.array(json.loads(file.read_text(encoding="utf-8")))
+    fit(state, 0, labels, place, seed=seed, progress=progress)
+    loaded = Model(str(place), task=state.settings.task, device=state.settings.device)
+    parts = counts(loaded, asked)
+    draft = out / f".{name}.json.part"
+    draft.write_text(json.dumps(parts.tolist()), encoding="utf-8")
+    draft.replace(file)
+    shutil.rmtree(place)
+    return parts
+
+
+def counts(model: Model, asked: Sequence[Example]) -> Parts:
+    """Each labelled example's parts of the task's main score."""
+    gold = [one.label for one in asked if one.label is not None]
+    return TASKS[model.task].counts(gold, label(model, asked))
+
+
+def metric(task: str, labelled: Sequence[Example]) -> str:
+    """The name of the score that these parts make."""
+    gold = [one.label for one in labelled if one.label is not None]
+    told = [
+        {LABEL_FIELD[task]: {**one, "text": one["text"] or [""]} if isinstance(one, dict) else one}
+        for one in gold
+    ]
+    return next(iter(TASKS[task].score(gold, told)))
