@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polymux.annotation import format_named
+from polymux.annotation import FORMATS, Sent, Server, format_named
 from polymux.campaign import steps
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.settings import NAME, Settings, Training, as_toml, read_settings
@@ -22,7 +22,19 @@ from polymux.errors import UsageError
 from polymux.folders import check_free, claimed, written
 from polymux.progress import Progress
 
-__all__ = ["Settings", "State", "Taken", "Training", "advance", "export", "init", "status", "take"]
+__all__ = [
+    "Settings",
+    "State",
+    "Taken",
+    "Training",
+    "advance",
+    "export",
+    "fetch",
+    "init",
+    "send",
+    "status",
+    "take",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +176,7 @@ def export(folder: str | Path, out: str | Path, format_: str) -> int:
         raise UsageError(
             f"{format_} has no place for {state.settings.task}", "choose another format"
         )
-    if not state.rounds or not state.rounds[-1].waiting:
-        raise UsageError("nothing waits for labels", "run polymux next")
-    now = state.rounds[-1]
-    batch = steps.batch_of(state, {name: now.issued[name] for name in now.waiting})
+    batch = steps.waiting(state)
     path = Path(out)
     files = {path: made.dump(batch)}
     if made.beside is not None:
@@ -180,6 +189,26 @@ def export(folder: str | Path, out: str | Path, format_: str) -> int:
     return len(batch.items)
 
 
+def send(
+    folder: str | Path, format_: str, url: str, project: str, *, progress: Progress | None = None
+) -> Sent:
+    """Send what waits for labels to a tool's server, with what the model says of it.
+
+    What is there is not sent again, so an export that was killed goes on.
+
+    Raises:
+        UsageError: nothing waits, the format has no server, or its address, the token or the
+            project is a wrong one.
+        WorkError: the server does not answer, or refuses.
+    """
+    out = Path(folder)
+    read_settings(out)
+    server = _server(format_)
+    with claimed(out):
+        batch = steps.waiting(read_state(out), suggested=True)
+        return server.send(batch, url, project, progress)
+
+
 def take(folder: str | Path, path: str | Path, format_: str) -> Taken:
     """Take labels back from a tool's file, as often as wanted; what was taken before is known.
 
@@ -189,7 +218,36 @@ def take(folder: str | Path, path: str | Path, format_: str) -> Taken:
     out = Path(folder)
     read_settings(out)
     with claimed(out):
-        return steps.take(read_state(out), Path(path), format_)
+        state = read_state(out)
+        batch = steps.issued(state)
+        answers = format_named(format_).load(Path(path), batch)
+        return steps.take(state, batch, answers, str(path))
+
+
+def fetch(folder: str | Path, format_: str, url: str, project: str) -> Taken:
+    """Take labels back from a tool's server, as often as wanted; what was taken before is known.
+
+    Raises:
+        UsageError: as `take`, or the format has no server, or its address, the token or the
+            project is a wrong one.
+        WorkError: the server does not answer; then nothing was taken.
+    """
+    out = Path(folder)
+    read_settings(out)
+    server = _server(format_)
+    with claimed(out):
+        state = read_state(out)
+        batch = steps.issued(state)
+        page, answers = server.fetch(batch, url, project)
+        return steps.take(state, batch, answers, page)
+
+
+def _server(format_: str) -> Server:
+    server = format_named(format_).server
+    if server is None:
+        served = ", ".join(name for name, one in FORMATS.items() if one.server is not None)
+        raise UsageError(f"{format_} has no server", f"with --url choose one of: {served}")
+    return server
 
 
 def status(folder: str | Path) -> dict[str, Any]:

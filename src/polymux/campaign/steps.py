@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from polymux.annotation import Answer, Batch, checked, format_named
+from polymux.annotation import Answer, Batch, checked
 from polymux.campaign.state import State, items
+from polymux.campaign.suggestions import suggestions
 from polymux.encoders import Model
 from polymux.errors import InputError, UsageError
 from polymux.evaluate import evaluate
 from polymux.prescribe import select
 from polymux.progress import Progress
 from polymux.readers import anchored, read
-from polymux.records import Example, Pool, content_hashes
+from polymux.records import Pool, content_hashes
 from polymux.train import train
 
 
@@ -143,38 +144,62 @@ def _ids(file: Path) -> list[str]:
     return [json.loads(line)["id"] for line in lines if line.strip()]
 
 
-def batch_of(state: State, asked: Mapping[str, Example]) -> Batch:
-    """Examples as people are asked them."""
-    return Batch(state.settings.task, state.labels, items(asked))
+def waiting(state: State, *, suggested: bool = False) -> Batch:
+    """What nobody has answered of the last round, as people are asked; with the model's labels.
+
+    Raises:
+        UsageError: nothing waits.
+    """
+    if not state.rounds or not state.rounds[-1].waiting:
+        raise UsageError("nothing waits for labels", "run polymux next")
+    now = state.rounds[-1]
+    asked = items({name: now.issued[name] for name in now.waiting})
+    if suggested:
+        told = suggestions(state, now.number)
+        asked = tuple(
+            replace(item, label=told[item.id][0], score=told[item.id][1])
+            if item.id in told
+            else item
+            for item in asked
+        )
+    return Batch(state.settings.task, state.labels, asked)
 
 
-def take(state: State, path: Path, format_: str) -> Taken:
-    """Take the labels of a file back; the good part is kept, word for word, in the ledger.
+def issued(state: State) -> Batch:
+    """Everything that people were ever asked.
+
+    Raises:
+        UsageError: nothing was issued yet.
+    """
+    if not state.rounds:
+        raise UsageError("nothing was issued yet", "run polymux next first")
+    everything = {name: example for one in state.rounds for name, example in one.issued.items()}
+    return Batch(state.settings.task, state.labels, items(everything))
+
+
+def take(state: State, batch: Batch, answers: Iterable[Answer | InputError], place: str) -> Taken:
+    """Take answers to what was issued; the good part is kept, word for word, in the ledger.
 
     Labels of a round that was closed without them count from the next training on.
 
     Raises:
-        UsageError: nothing was issued yet.
-        InputError: the file cannot be read at all.
+        InputError: the answers cannot be read at all.
     """
-    if not state.rounds:
-        raise UsageError("nothing was issued yet", "run polymux next first")
     rounds = {name: one for one in state.rounds for name in one.issued}
-    batch = batch_of(state, {name: one.issued[name] for name, one in rounds.items()})
     good: dict[int, list[Answer]] = {}
     bad: list[InputError] = []
     known = 0
-    for answer in checked(batch, format_named(format_).load(path, batch), path):
+    for answer in checked(batch, answers, place):
         if isinstance(answer, InputError):
             bad.append(answer)
         elif _same(rounds[answer.id].answers.get(answer.id, {}).get(answer.annotator), answer):
             known += 1
         else:
             good.setdefault(rounds[answer.id].number, []).append(answer)
-    for number, answers in good.items():
-        told = [_told(answer) for answer in answers]
-        state.ledger.add("answers", round=number, file=str(path), answers=told)
-    return Taken(tuple(a for answers in good.values() for a in answers), tuple(bad), known)
+    for number, taken in good.items():
+        told = [_told(answer) for answer in taken]
+        state.ledger.add("answers", round=number, file=place, answers=told)
+    return Taken(tuple(a for taken in good.values() for a in taken), tuple(bad), known)
 
 
 def _same(before: Answer | None, now: Answer) -> bool:

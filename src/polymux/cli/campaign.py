@@ -10,11 +10,24 @@ import typer
 
 from polymux.cli import options
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
+from polymux.errors import UsageError
 
 if TYPE_CHECKING:
     from polymux.errors import InputError
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The campaign's folder.")]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="The tool's server; its token is in LABEL_STUDIO_TOKEN, in the environment.",
+    ),
+]
+Project = Annotated[
+    str | None,
+    typer.Option("--project", metavar="NAME", help="The project there: its name or number."),
+]
 # Refused lines that are shown; the count tells of the others.
 SHOWN = 20
 
@@ -166,44 +179,83 @@ def _line(one: dict[str, Any], scores: dict[str, Any]) -> str:
 def export(
     context: typer.Context,
     run: Run,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The file to write.")
+    ] = None,
     to: Annotated[
         str, typer.Option("--to", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
     ] = "jsonl",
+    url: Url = None,
+    project: Project = None,
 ) -> None:
-    """Write the examples that wait for labels as a file of an annotation tool.
+    """Write the examples that wait for labels as a file of a tool, or send them to its server.
 
-    [dim]polymux export health --to csv --out round.csv[/dim]
+    [dim]polymux export health --to label-studio --out round.json
+    polymux export health --to label-studio --url http://localhost:8080 --project health[/dim]
     """
     refuse_leftovers(context.args)
     from polymux.campaign import export as write
+    from polymux.campaign import send
 
-    count = write(run, out, to)
+    if url is not None:
+        with progress() as show:
+            sent = send(run, to, url, _there(project, out, "--out"), progress=show)
+        tell(f"{sent.sent} examples sent, {sent.there} were there")
+        print(sent.page)
+        return
+    file = _here(out, project, "--out")
+    count = write(run, file, to)
     tell(f"{count} examples")
-    print(out)
+    print(file)
+
+
+def _there(project: str | None, file: Path | None, name: str) -> str:
+    """The project of a server, where no file has a place."""
+    if file is not None:
+        raise UsageError(f"{name} and --url are two goals", "give one of them")
+    if project is None:
+        raise UsageError("--url needs the project there", "give --project NAME, or its number")
+    return project
+
+
+def _here(file: Path | None, project: str | None, name: str) -> Path:
+    """The file, where there is no server."""
+    if project is not None:
+        raise UsageError("--project is one of a server", "give the server's address with --url")
+    if file is None:
+        raise UsageError(f"{name} is missing", f"give {name}, or --url and --project of a server")
+    return file
 
 
 def import_(
     context: typer.Context,
     run: Run,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What the tool gave back.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="What the tool gave back.")
+    ] = None,
     format_: Annotated[
         str, typer.Option("--from", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
     ] = "jsonl",
+    url: Url = None,
+    project: Project = None,
     on_error: Annotated[
         Literal["stop", "skip"],
         typer.Option("--on-error", help="End with an error if any answer was refused, or not."),
     ] = "stop",
     json: options.Json = False,
 ) -> None:
-    """Take labels back from a tool's file; the good part is kept, as often as wanted.
+    """Take labels back from a tool's file or its server; the good part is kept, as often as wanted.
 
-    [dim]polymux import health round.csv --from csv[/dim]
+    [dim]polymux import health round.json --from label-studio
+    polymux import health --from label-studio --url http://localhost:8080 --project health[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.campaign import take
+    from polymux.campaign import fetch, take
 
-    taken = take(run, file, format_)
+    if url is not None:
+        taken = fetch(run, format_, url, _there(project, file, "FILE"))
+    else:
+        taken = take(run, _here(file, project, "FILE"), format_)
     if json:
         print_json(
             {
