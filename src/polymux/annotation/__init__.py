@@ -43,7 +43,7 @@ Load = Callable[[Path, Batch], Iterator[Answer | InputError]]
 # A batch, the address of the server, the project there.
 Send = Callable[[Batch, str, str, Progress | None], Sent]
 # Where the answers are, for people, and the answers.
-Fetch = Callable[[Batch, str, str], tuple[str, Iterator[Answer | InputError]]]
+Fetch = Callable[[Batch, str, str], tuple[str, list[Answer | InputError]]]
 
 
 @dataclass(frozen=True, slots=True)

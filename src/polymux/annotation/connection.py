@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Mapping
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -79,6 +79,12 @@ class Connection:
         self._variable = variable
         self._token = _Token(_secret(variable), f"{self.url}/{exchange}")
         self._client = httpx2.Client(auth=self._token, timeout=_TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._client.close()
 
     def ask(
         self,
@@ -153,8 +159,8 @@ class Connection:
         if answer.has_redirect_location:
             goal = urlsplit(str(answer.url.join(answer.headers["location"])))
             return UsageError(
-                f"{self.url} sends on to {goal.scheme}://{goal.hostname}, where the token does "
-                "not go by itself",
+                f"{self.url} sends on to {goal.scheme}://{goal.netloc.rpartition('@')[2]}, where "
+                "the token does not go by itself",
                 "give --url the address where the server is",
             )
         if status == httpx2.codes.NOT_FOUND:

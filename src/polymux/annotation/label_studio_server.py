@@ -42,8 +42,19 @@ def send(batch: Batch, url: str, project: str, progress: Progress | None = None)
             interface, or other texts under the ids of the batch.
         WorkError: the server does not answer, or refuses.
     """
-    server = _connection(url)
-    found = _project(server, project) or _made(server, project, batch)
+    with _connection(url) as server:
+        found = _project(server, project) or _made(server, project, batch)
+        missing = _missing(server, found, batch)
+        for start in range(0, len(missing), _CHUNK):
+            if progress is not None:
+                progress("sending tasks", start, len(missing))
+            chunk = missing[start : start + _CHUNK]
+            server.ask("POST", f"api/projects/{found['id']}/import", body=chunk)
+        return Sent(_page(server, found), len(missing), len(batch.items) - len(missing))
+
+
+def _missing(server: Connection, found: Told, batch: Batch) -> list[Told]:
+    """The tasks of a batch that a project has not, once its interface fits them."""
     shown = _fit(server, found, batch)
     there = {
         task["data"]["polymux_id"]: task["data"]
@@ -52,35 +63,31 @@ def send(batch: Batch, url: str, project: str, progress: Progress | None = None)
     }
     missing = []
     for task in tasks(batch):
+        # A task without a key that the interface shows is not imported.
         task["data"] = dict.fromkeys(shown, "") | task["data"]
         before = there.get(task["data"]["polymux_id"])
         if before is None:
             missing.append(task)
         else:
-            _same(before, task["data"], found)
-    for start in range(0, len(missing), _CHUNK):
-        if progress is not None:
-            progress("tasks sent", start, len(missing))
-        chunk = missing[start : start + _CHUNK]
-        server.ask("POST", f"api/projects/{found['id']}/import", body=chunk)
-    return Sent(_page(server, found), len(missing), len(batch.items) - len(missing))
+            _check_same(before, task["data"], found)
+    return missing
 
 
-def fetch(batch: Batch, url: str, project: str) -> tuple[str, Iterator[Answer | InputError]]:
+def fetch(batch: Batch, url: str, project: str) -> tuple[str, list[Answer | InputError]]:
     """The project's page, and an answer for each person and task: the last that they gave.
 
     Raises:
         UsageError: the address, the token or the project is a wrong one.
         WorkError: the server does not answer.
     """
-    server = _connection(url)
-    found = _project(server, project)
-    if found is None:
-        raise UsageError(
-            f"{server.url} has no project {project!r}",
-            "give --project its whole name or its number, as its address there has it",
-        )
-    return _page(server, found), _answers(server, found, batch)
+    with _connection(url) as server:
+        found = _project(server, project)
+        if found is None:
+            raise UsageError(
+                f"{server.url} has no project {project!r}",
+                "give --project its whole name or its number, as its address there has it",
+            )
+        return _page(server, found), list(_answers(server, found, batch))
 
 
 def _connection(url: str) -> Connection:
@@ -211,7 +218,7 @@ def _tasks(server: Connection, number: int, fields: str) -> Iterator[Told]:
         last = page["tasks"][-1]["id"]
 
 
-def _same(before: Told, now: Told, found: Told) -> None:
+def _check_same(before: Told, now: Told, found: Told) -> None:
     for name in now.keys() - _MOVABLE:
         if before.get(name) != now[name]:
             raise UsageError(
