@@ -4,6 +4,8 @@
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+SEE_PYTHON = @test -n "$(PYTHON)" || \
+	{ echo "polymux needs Python 3.11 or later: make PYTHON=/path/to/python3" >&2; exit 1; }
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # Two processes of one thread each: on two cores faster than one process of two threads.
@@ -49,7 +51,7 @@ install: .venv/installed-dev
 
 # torch first and alone, so that pip takes the CPU build wherever the machine offers one.
 .venv/installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "polymux needs Python 3.11 or later: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(SEE_PYTHON)
 	@echo "setting up .venv (once, some minutes)"
 	$(PYTHON) -m venv .venv
 	$(PIP) torch
@@ -65,6 +67,7 @@ install: .venv/installed-dev
 	@touch $@
 
 .label-studio/installed: constraints-label-studio.txt
+	$(SEE_PYTHON)
 	@echo "setting up .label-studio (once, some minutes, 1 GB)"
 	$(PYTHON) -m venv .label-studio
 	.label-studio/bin/python -m pip --disable-pip-version-check install --quiet \

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,10 +72,11 @@ def shown(result: Result) -> Result:
 @contextmanager
 def running(folder: Path) -> Iterator[Studio]:
     """Label Studio as `make label-studio` starts it, on a free port; ended with all it started."""
-    subprocess.run(["make", ".label-studio/installed"], cwd=ROOT, check=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    # Tests that run under make are not to hand its flags on.
+    surroundings = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
     told = {
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
         "LABEL_STUDIO_USERNAME": USER,
@@ -85,11 +86,13 @@ def running(folder: Path) -> Iterator[Studio]:
     start = [
         "make", "label-studio", f"LABEL_STUDIO_PORT={port}", f"LABEL_STUDIO_DATA={folder / 'data'}"
     ]  # fmt: skip
+    install = ["make", ".label-studio/installed"]
+    subprocess.run(install, cwd=ROOT, env=surroundings, check=True)
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             start,
             cwd=ROOT,
-            env={**os.environ, **told},
+            env=surroundings | told,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -99,7 +102,8 @@ def running(folder: Path) -> Iterator[Studio]:
             _wait_for(studio, process, folder / "server.log")
             yield studio
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=60)
 
 
