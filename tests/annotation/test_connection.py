@@ -175,6 +175,12 @@ def test_what_the_server_refused_for_being_too_much_was_not_done_and_is_sent_aga
     assert pauses == [60.0]
 
 
+@pytest.mark.parametrize("told", [[1], {"other": 1}, 1, None])
+def test_the_json_of_another_server_is_told_as_such(script: Script, told: Any) -> None:
+    error = refused(script.then(200, told), has="tasks")
+    assert "does not answer as the tool's API does" in error.what
+
+
 @pytest.mark.parametrize(
     ("status", "told", "said", "kind"),
     [

@@ -152,6 +152,7 @@ def test_two_rounds_go_out_and_come_back(world: World) -> None:
     # What was skipped is replaced, and only that is sent.
     assert advance(run).waiting == 2
     assert world.sent(run, project) == (1, 1, number)
+    assert [task["data"]["rank"] for task in world.studio.tasks(number)] == [1, 2, 3, 4]
     work(world, run, number)
     assert world.fetched(run, project) == (2, 2, 0)
     assert advance(run).waiting == 3
@@ -264,6 +265,13 @@ def test_hostile_text_survives_with_all_that_is_marked_in_it(world: World, kind:
     assert [(one.id, one.fields, one.label) for one in back if isinstance(one, Answer)] == [
         (item.id, item.fields, item.label) for item in batch.items
     ]
+
+
+def test_a_name_of_any_letters_is_found_again(world: World) -> None:
+    run = world.begun("named")
+    first = world.sent(run, "  🚀 <b>नाम</b> 100% & 'x'  ")
+    assert first[:2] == (3, 0)
+    assert world.sent(run, "🚀 <b>नाम</b> 100% & 'x'") == (0, 3, first[2])
 
 
 def test_a_personal_access_token_is_taken_too(

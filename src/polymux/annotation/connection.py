@@ -18,7 +18,7 @@ import httpx2
 from polymux.errors import PolymuxError, UsageError, WorkError
 
 # A server that takes in a hundred tasks may think for a while; one that is there answers the call.
-_TIMEOUT = httpx2.Timeout(120.0, connect=10.0)
+_TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 _PAUSES = (1.0, 3.0, 9.0)
 _LONGEST_PAUSE = 60.0
 _TOO_MANY = 429
@@ -63,12 +63,18 @@ class _Token(httpx2.Auth):
         return text
 
 
-def _access(told: httpx2.Response) -> str | None:
-    try:
-        access = told.json()["access"]
-    except (ValueError, KeyError, TypeError):
-        return None
+def _access(answer: httpx2.Response) -> str | None:
+    told = _json(answer)
+    access = told.get("access") if isinstance(told, dict) else None
     return access if isinstance(access, str) else None
+
+
+def _json(answer: httpx2.Response) -> Any:
+    """What an answer tells, or None where it is no JSON."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 class Connection:
@@ -93,9 +99,12 @@ class Connection:
         *,
         params: Mapping[str, str | int] | None = None,
         body: Any = None,
+        has: str | None = None,
         absent: PolymuxError | None = None,
     ) -> Any:
         """What the server answers, as JSON. `absent` is raised where there is nothing (404).
+
+        `has` is a key that the answer of this tool has, and another server's has not.
 
         Asked again, after a pause, is what the server refused for being too much (429), and what
         only reads if it failed on the way. What may have been done is never done again.
@@ -112,13 +121,12 @@ class Connection:
         if isinstance(answer, httpx2.Response):
             if absent is not None and answer.status_code == httpx2.codes.NOT_FOUND:
                 raise absent
-            if answer.is_success:
-                try:
-                    return answer.json()
-                except ValueError:
-                    answer = self._no_tool()
-            else:
-                answer = self._refusal(answer, f"{method} {self.url}/{path}")
+            if not answer.is_success:
+                raise self._refusal(answer, f"{method} {self.url}/{path}")
+            told = _json(answer)
+            if told is not None and (has is None or (isinstance(told, dict) and has in told)):
+                return told
+            answer = self._no_tool()
         raise answer
 
     def _once(
@@ -178,9 +186,8 @@ class Connection:
 
     def _said(self, answer: httpx2.Response) -> str:
         """What the server says of a refusal, on one line."""
-        try:
-            told = answer.json()
-        except ValueError:
+        told = _json(answer)
+        if told is None:
             told = answer.reason_phrase
         if isinstance(told, dict):
             told = told.get("validation_errors") or told.get("detail") or told

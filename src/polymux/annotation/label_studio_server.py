@@ -42,6 +42,8 @@ def send(batch: Batch, url: str, project: str, progress: Progress | None = None)
             interface, or other texts under the ids of the batch.
         WorkError: the server does not answer, or refuses.
     """
+    # Label Studio takes blanks at its ends off a name.
+    project = project.strip()
     with _connection(url) as server:
         found = _project(server, project) or _made(server, project, batch)
         missing = _missing(server, found, batch)
@@ -59,7 +61,7 @@ def _missing(server: Connection, found: Told, batch: Batch) -> list[Told]:
     there = {
         task["data"]["polymux_id"]: task["data"]
         for task in _tasks(server, found["id"], fields="task_only")
-        if isinstance(task.get("data"), dict) and "polymux_id" in task["data"]
+        if isinstance(task["data"].get("polymux_id"), str)
     }
     missing = []
     for task in tasks(batch):
@@ -81,7 +83,7 @@ def fetch(batch: Batch, url: str, project: str) -> tuple[str, list[Answer | Inpu
         WorkError: the server does not answer.
     """
     with _connection(url) as server:
-        found = _project(server, project)
+        found = _project(server, project.strip())
         if found is None:
             raise UsageError(
                 f"{server.url} has no project {project!r}",
@@ -105,14 +107,14 @@ def _project(server: Connection, name: str) -> Told | None:
             f"{server.url} has no project {name} that this account may see",
             "give --project the number in its address there, or a name",
         )
-        told: Told = server.ask("GET", f"api/projects/{name}/", absent=absent)
+        told: Told = server.ask("GET", f"api/projects/{name}/", has="id", absent=absent)
         return told
     asked: dict[str, str | int] = {"title": name, "page_size": _CHUNK, "page": 0}
     found: list[Told] = []
     more = True
     while more:
         asked["page"] = int(asked["page"]) + 1
-        page = server.ask("GET", "api/projects/", params=asked)
+        page = server.ask("GET", "api/projects/", params=asked, has="results")
         found += [one for one in page["results"] if one["title"] == name]
         more = page["next"] is not None
     if len(found) > 1:
@@ -131,7 +133,7 @@ def _made(server: Connection, name: str, batch: Batch) -> Told:
             f"give --project a name of {_TITLE[0]} to {_TITLE[-1]}",
         )
     body = {"title": name, "label_config": config(batch)}
-    told: Told = server.ask("POST", "api/projects/", body=body)
+    told: Told = server.ask("POST", "api/projects/", body=body, has="id")
     return told
 
 
@@ -211,7 +213,7 @@ def _tasks(server: Connection, number: int, fields: str) -> Iterator[Told]:
             "resolve_uri": "false",
             "query": json.dumps(query),
         }
-        page = server.ask("GET", "api/tasks/", params=asked)
+        page = server.ask("GET", "api/tasks/", params=asked, has="tasks")
         yield from page["tasks"]
         if page["total"] <= len(page["tasks"]) or not page["tasks"]:
             return

@@ -153,7 +153,9 @@ def waiting(state: State, *, suggested: bool = False) -> Batch:
     if not state.rounds or not state.rounds[-1].waiting:
         raise UsageError("nothing waits for labels", "run polymux next")
     now = state.rounds[-1]
-    asked = items({name: now.issued[name] for name in now.waiting})
+    wanted = set(now.waiting)
+    # A rank is the place in the whole round, the same however often it is exported.
+    asked = tuple(item for item in items(now.issued) if item.id in wanted)
     if suggested:
         told = suggestions(state, now.number)
         asked = tuple(
