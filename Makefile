@@ -1,9 +1,11 @@
 # Each target sets up what it needs: Python >= 3.11 and make are enough.
-.PHONY: demo test check docs bench encoder install clean
+.PHONY: demo test check docs bench encoder label-studio install clean
 .DEFAULT_GOAL := demo
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+SEE_PYTHON = @test -n "$(PYTHON)" || \
+	{ echo "polymux needs Python 3.11 or later: make PYTHON=/path/to/python3" >&2; exit 1; }
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # Two processes of one thread each: on two cores faster than one process of two threads.
@@ -13,7 +15,7 @@ demo: .venv/installed
 	$(BIN)/polymux demo
 
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST)
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST)
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -35,11 +37,21 @@ encoder: .venv/installed-dev
 	$(BIN)/polymux distill examples/distill/encoder.toml \
 		--stage corpus --stage tokenizer --stage encoder
 
+# Label Studio for this machine alone, in an environment of its own, telling nobody anything;
+# what people label is kept in LABEL_STUDIO_DATA. Up after about a minute.
+LABEL_STUDIO_PORT ?= 8080
+LABEL_STUDIO_DATA ?= runs/label-studio
+label-studio: .label-studio/installed
+	LABEL_STUDIO_BASE_DATA_DIR="$(abspath $(LABEL_STUDIO_DATA))" \
+		COLLECT_ANALYTICS=false LATEST_VERSION_CHECK=false SENTRY_DSN= FRONTEND_SENTRY_DSN= \
+		.label-studio/bin/label-studio start --no-browser \
+		--internal-host 127.0.0.1 --port $(LABEL_STUDIO_PORT)
+
 install: .venv/installed-dev
 
 # torch first and alone, so that pip takes the CPU build wherever the machine offers one.
 .venv/installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "polymux needs Python 3.11 or later: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(SEE_PYTHON)
 	@echo "setting up .venv (once, some minutes)"
 	$(PYTHON) -m venv .venv
 	$(PIP) torch
@@ -54,5 +66,13 @@ install: .venv/installed-dev
 	$(PIP) --editable '.[bench,distill,openvino,ray]'
 	@touch $@
 
+.label-studio/installed: constraints-label-studio.txt
+	$(SEE_PYTHON)
+	@echo "setting up .label-studio (once, some minutes, 1 GB)"
+	$(PYTHON) -m venv .label-studio
+	.label-studio/bin/python -m pip --disable-pip-version-check install --quiet \
+		--constraint constraints-label-studio.txt label-studio
+	@touch $@
+
 clean:
-	rm -rf .venv build dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .label-studio build dist site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,6 +6,7 @@ import json
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,18 @@ def by_a_tool_that(name: str, batch: Batch, *changes: str) -> bytes:
     return FINISH[name](made.dump(shown), shown)
 
 
+def read_as(name: str, path: Path, batch: Batch) -> Reading:
+    return reading_of(partial(FORMATS[name].load, path), str(path), batch)
+
+
 def taken(name: str, batch: Batch, path: Path) -> list[Any]:
     """Answers of a file, read as its canaries show."""
-    load = FORMATS[name].load
-    reading = reading_of(load, path, batch)
+    read = partial(FORMATS[name].load, path)
+    reading = reading_of(read, str(path), batch)
     view = reading.view(with_canaries(batch))
     return [
         one if isinstance(one, InputError) else reading.back(batch, one)
-        for one in checked(view, load(path, view), path)
+        for one in checked(view, read(view), path)
         if isinstance(one, InputError) or not one.id.startswith(PREFIX)
     ]
 
@@ -79,7 +84,7 @@ def test_a_tool_that_keeps_texts_is_left_alone(
     batch = data.draw(batches(kind))
     path = tmp_path_factory.mktemp("kept") / f"x{FORMATS[name].suffix}"
     path.write_bytes(by_a_tool_that(name, batch))
-    assert reading_of(FORMATS[name].load, path, batch) == Reading()
+    assert read_as(name, path, batch) == Reading()
     assert bare(taken(name, batch, path)) == accepted(batch)
 
 
@@ -105,7 +110,7 @@ def test_changed_texts_are_repaired(
     batch = Batch(task, labels, (item,))
     path = tmp_path / f"x{FORMATS[name].suffix}"
     path.write_bytes(by_a_tool_that(name, batch, *changes))
-    reading = reading_of(FORMATS[name].load, path, batch)
+    reading = read_as(name, path, batch)
     if reading.changes:
         assert "were undone" in reading.note
     assert bare(taken(name, batch, path)) == accepted(batch)
@@ -156,7 +161,7 @@ def test_offsets_in_utf_16_units_are_seen_and_read_so(
         else "".join(json.dumps(one) + "\n" for one in done),
         encoding="utf-8",
     )
-    assert reading_of(FORMATS[name].load, path, batch).changes == (UTF_16,)
+    assert read_as(name, path, batch).changes == (UTF_16,)
     assert bare(taken(name, batch, path)) == accepted(batch)
 
 
@@ -179,7 +184,7 @@ def test_what_nothing_explains_is_refused_as_a_whole(
         patched.setattr(Reading, "change", lambda self, text: text.replace("ovel", "OVEL"))
         path.write_bytes(by_a_tool_that(name, batch, "unknown"))
     with pytest.raises(InputError, match="the tool changed what it was given") as error:
-        reading_of(FORMATS[name].load, path, batch)
+        read_as(name, path, batch)
     assert PREFIX in error.value.what
     assert error.value.file == str(path)
 
@@ -191,7 +196,7 @@ def test_a_file_without_canaries_is_read_and_that_is_said(tmp_path: Path) -> Non
     dump = FORMATS["jsonl"].dump
     assert dump is not None
     path.write_bytes(dump(batch))
-    reading = reading_of(FORMATS["jsonl"].load, path, batch)
+    reading = read_as("jsonl", path, batch)
     assert reading.changes == ()
     assert "no canary came back" in reading.note
 
@@ -202,7 +207,7 @@ def test_a_canary_that_was_labelled_otherwise_is_told_and_nothing_refused(tmp_pa
     path = tmp_path / "x.jsonl"
     done = by_a_tool_that("jsonl", batch).decode().replace('"label": "no"', '"label": "yes"')
     path.write_text(done, encoding="utf-8")
-    assert "another label" in reading_of(FORMATS["jsonl"].load, path, batch).note
+    assert "another label" in read_as("jsonl", path, batch).note
     assert bare(taken("jsonl", batch, path)) == accepted(batch)
 
 

@@ -9,10 +9,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from polymux.annotation import argilla, doccano, jsonl, label_studio, prodigy, webanno
-from polymux.annotation.batch import Answer, Batch, Item, State, span_kinds
+from polymux.annotation import (
+    argilla,
+    doccano,
+    jsonl,
+    label_studio,
+    label_studio_server,
+    prodigy,
+    webanno,
+)
+from polymux.annotation.batch import Answer, Batch, Item, Sent, State, span_kinds
 from polymux.annotation.check import checked
 from polymux.errors import InputError, UsageError
+from polymux.progress import Progress
 
 __all__ = [
     "FORMATS",
@@ -20,6 +29,8 @@ __all__ = [
     "Batch",
     "Format",
     "Item",
+    "Sent",
+    "Server",
     "State",
     "checked",
     "format_named",
@@ -29,6 +40,18 @@ __all__ = [
 Dump = Callable[[Batch], bytes]
 # Answers as they stand in a file; a bad one is an error in their place, and the rest is read on.
 Load = Callable[[Path, Batch], Iterator[Answer | InputError]]
+# A batch, the address of the server, the project there.
+Send = Callable[[Batch, str, str, Progress | None], Sent]
+# The address of the server and the project there; where the answers are, for people, and a reader.
+Fetch = Callable[[str, str], tuple[str, Callable[[Batch], Iterator[Answer | InputError]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A tool's server: what goes there and comes back without files."""
+
+    send: Send
+    fetch: Fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +69,7 @@ class Format:
     """Those it has a place for; none named: all."""
     beside: tuple[str, Callable[[Batch], str]] | None = None
     """What the tool is set up with: the end of its file's name, and its text."""
+    server: Server | None = None
 
 
 FORMATS: dict[str, Format] = {
@@ -57,6 +81,7 @@ FORMATS: dict[str, Format] = {
         label_studio.dump,
         suggests=True,
         beside=(".config.xml", label_studio.config),
+        server=Server(label_studio_server.send, label_studio_server.fetch),
     ),
     "doccano": Format(
         "doccano's JSON lines, and its zip of them",

@@ -66,6 +66,19 @@ class Answer:
     """What it took, where the tool tells."""
     line: int | None = None
     """Where it stands in the file."""
+    page: str | None = None
+    """Where it stands on a tool's server, if it came from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What went to a tool's server."""
+
+    page: str
+    """Where people find it."""
+    sent: int
+    there: int
+    """Examples that were there before."""
 
 
 def span_kinds(labels: Sequence[str]) -> tuple[str, ...]:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 from polymux.annotation.batch import Answer, Batch, Item, span_kinds
 from polymux.annotation.check import checked
@@ -22,7 +21,8 @@ from polymux.annotation.words import Span, labels_of, laid_out
 from polymux.errors import InputError
 from polymux.records import Label
 
-Load = Callable[[Path, Batch], Iterator[Answer | InputError]]
+# Answers as they stand in a file or on a server.
+Read = Callable[[Batch], Iterable[Answer | InputError]]
 Change = Callable[[str], str]
 
 PREFIX = "polymux:canary:"
@@ -146,19 +146,19 @@ def _word_labels(batch: Batch, item: Item) -> Label:
     return labels_of(item, [span], batch)
 
 
-def reading_of(load: Load, path: Path, batch: Batch) -> Reading:
-    """How a file has to be read, from the canaries in it.
+def reading_of(read: Read, place: str, batch: Batch) -> Reading:
+    """How answers have to be read, from the canaries among them.
 
     Raises:
         InputError: they came back as nothing that is known explains.
     """
     sent = replace(batch, items=canaries(batch))
-    first = _came_back(load, path, sent, Reading())
+    first = _came_back(read, place, sent, Reading())
     if not first:
         return Reading(note="no canary came back: what the tool did to texts was not seen")
     for changes in _hypotheses():
         reading = Reading(changes)
-        found = first if not changes else _came_back(load, path, sent, reading)
+        found = first if not changes else _came_back(read, place, sent, reading)
         if len(found) >= len(first) and all(one is True for one in found.values()):
             return replace(reading, note=_told(changes))
     wrong = next(one for one in first.values() if one is not True)
@@ -168,18 +168,18 @@ def reading_of(load: Load, path: Path, batch: Batch) -> Reading:
         f"the tool changed what it was given: {wrong}",
         "nothing of the file is taken; give the tool's own export, or begin the round's export "
         "anew without canaries if they alone were touched",
-        file=str(path),
+        file=place,
     )
 
 
 def _came_back(
-    load: Load, path: Path, sent: Batch, reading: Reading
+    read: Read, place: str, sent: Batch, reading: Reading
 ) -> dict[tuple[str, str | None], bool | str]:
     """Of each canary and annotator: True, as sent; "", with another label; else what is wrong."""
     view = reading.view(sent)
     names = [item.id for item in sent.items]
     found: dict[tuple[str, str | None], bool | str] = {}
-    for one in checked(view, load(path, view), path):
+    for one in checked(view, read(view), place):
         if isinstance(one, InputError):
             for name in names:
                 # Errors that checks and formats raise begin with the id of their record.

@@ -14,7 +14,7 @@ _SHOWN = 120
 
 
 def checked(
-    batch: Batch, answers: Iterable[Answer | InputError], path: Path
+    batch: Batch, answers: Iterable[Answer | InputError], file: str | Path
 ) -> Iterator[Answer | InputError]:
     """Each answer that fits its item, an error for each other one; the good ones go through.
 
@@ -43,7 +43,8 @@ def checked(
                 raise InputError(f"{answer.id}: there is no label", "give one, or skip it")
             _fits(batch, item, answer.label)
         except InputError as error:
-            yield InputError(error.what, error.hint, file=str(path), line=answer.line)
+            place = str(file) if answer.page is None else answer.page
+            yield InputError(error.what, error.hint, file=place, line=answer.line)
             continue
         seen.add((answer.id, answer.annotator))
         yield replace(answer, fields=item.fields)

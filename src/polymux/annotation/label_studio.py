@@ -49,9 +49,13 @@ _YEARS = 1e9  # seconds; nobody takes that long
 
 def dump(batch: Batch) -> bytes:
     """A JSON list of tasks, an item each; a label that there is goes along as a prediction."""
+    return (json.dumps(tasks(batch), ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def tasks(batch: Batch) -> list[dict[str, Any]]:
+    """The tasks of a batch as Label Studio imports them."""
     shown = _shown(batch)
-    tasks = [_task(item, batch, shown) for item in batch.items]
-    return (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode()
+    return [_task(item, batch, shown) for item in batch.items]
 
 
 def _task(item: Item, batch: Batch, shown: Sequence[str]) -> dict[str, Any]:
@@ -108,7 +112,12 @@ def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:
 
     JSON tells cancelled annotations, JSON_MIN leaves them out. Drafts are no answers.
     """
-    return tool.answers(path, partial(_read, batch=batch, issued=batch.by_id))
+    return tool.answers(path, reading(batch))
+
+
+def reading(batch: Batch) -> tool.Read:
+    """What reads the annotations of one exported task."""
+    return partial(_read, batch=batch, issued=batch.by_id)
 
 
 def _read(

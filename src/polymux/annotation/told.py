@@ -22,24 +22,31 @@ _ASTRAL = 0x10000
 
 
 def answers(path: Path, read: Read) -> Iterator[Answer | InputError]:
-    """What `read` finds in each object of JSON lines or of one JSON array, and its line.
+    """What `read` finds in each object of JSON lines or of one JSON array, and its line."""
+    return answers_in(_objects(path), read, str(path))
+
+
+def answers_in(
+    objects: Iterable[tuple[int | None, Any]], read: Read, file: str
+) -> Iterator[Answer | InputError]:
+    """What `read` finds in each object.
 
     An error that is raised ends its object, one that is handed over does not; both get their place.
     """
-    for line, told in _objects(path):
+    for line, told in objects:
         try:
             if isinstance(told, InputError):
                 raise told
             if not isinstance(told, dict):
                 raise InputError("this is no JSON object", "give the tool's export as it is")
             for one in read(told, line):
-                yield _placed(one, path, line) if isinstance(one, InputError) else one
+                yield _placed(one, file, line) if isinstance(one, InputError) else one
         except InputError as error:
-            yield _placed(error, path, line)
+            yield _placed(error, file, line)
 
 
-def _placed(error: InputError, path: Path, line: int | None) -> InputError:
-    return InputError(error.what, error.hint, file=str(path), line=line)
+def _placed(error: InputError, file: str, line: int | None) -> InputError:
+    return InputError(error.what, error.hint, file=file, line=line)
 
 
 def _objects(path: Path) -> Iterator[tuple[int | None, Any]]:

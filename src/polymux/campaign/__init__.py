@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polymux.annotation import Batch, Format, format_named
-from polymux.annotation.canaries import canaries
 from polymux.campaign import choose, judge, steps
 from polymux.campaign import replay as replays
 from polymux.campaign.card import facts_of
+from polymux.campaign.exchange import export, fetch, send, take
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.replay import Replay
 from polymux.campaign.settings import NAME, Control, Settings, Training, as_toml, read_settings
@@ -36,9 +35,11 @@ __all__ = [
     "Training",
     "advance",
     "export",
+    "fetch",
     "init",
     "replay",
     "report",
+    "send",
     "status",
     "take",
 ]
@@ -214,78 +215,6 @@ def _record_changes(state: State) -> None:
     if now != before:
         state.ledger.add("changed", source=steps.distinct(state), settings=now)
         choose.forget_unrecorded(state)
-
-
-def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool = False) -> int:
-    """Write what waits for labels as a file of an annotation tool; how many examples.
-
-    A choice that was made ahead is given out once nothing else waits. `conflicts` writes what
-    annotators disagree about instead, for one who decides. Where a tool is set up by a file (Label
-    Studio's interface), that is written beside it.
-
-    Raises:
-        UsageError: nothing waits, or the format is only read.
-    """
-    made = format_named(format_)
-    if made.dump is None:
-        raise UsageError(f"{format_} is only read", "choose a format that is written")
-    batch = _asked(Path(folder), made, conflicts=conflicts)
-    count = len(batch.items)
-    if read_settings(Path(folder)).canaries:
-        batch = replace(batch, items=(*canaries(batch), *batch.items))
-    path = Path(out)
-    files = {path: made.dump(batch)}
-    if made.beside is not None:
-        end, text_of = made.beside
-        files[path.with_suffix(end)] = text_of(batch).encode()
-    for file, data in files.items():
-        draft = file.with_name(f".{file.name}.part")
-        draft.write_bytes(data)
-        draft.replace(file)
-    return count
-
-
-def _asked(folder: Path, made: Format, *, conflicts: bool) -> Batch:
-    """What people are to be asked now."""
-    state = read_state(folder)
-    if made.tasks and state.settings.task not in made.tasks:
-        raise UsageError(f"it has no place for {state.settings.task}", "choose another --to")
-    if conflicts:
-        names = [c.id for one in state.rounds if not one.closed for c in one.settled.conflicts]
-    else:
-        names = [name for one in state.rounds for name in one.waiting]
-        if not names and state.ahead:
-            with claimed(folder):
-                state.ledger.add("issued", **_issue(read_state(folder)))
-            state = read_state(folder)
-            names = [name for one in state.rounds for name in one.waiting]
-    if not names:
-        what = "is in conflict" if conflicts else "waits for labels"
-        raise UsageError(f"nothing {what}", "run polymux next")
-    issued = {name: one.issued[name] for one in state.rounds for name in one.issued}
-    return steps.batch_of(state, {name: issued[name] for name in names}, suggests=made.suggests)
-
-
-def _issue(state: State) -> dict[str, Any]:
-    """The choice ahead as what is given out."""
-    ahead = state.ahead
-    if ahead is None:
-        raise UsageError("nothing waits for labels", "run polymux next")
-    return {key: value for key, value in ahead.items() if key not in ("event", "at")}
-
-
-def take(folder: str | Path, path: str | Path, format_: str, *, decides: bool = False) -> Taken:
-    """Take labels back from a tool's file, as often as wanted; what was taken before is known.
-
-    `decides`: they settle what annotators disagree about, whatever these said.
-
-    Raises:
-        UsageError: no round waits for labels, or another process works on this campaign.
-    """
-    out = Path(folder)
-    read_settings(out)
-    with claimed(out):
-        return steps.take(read_state(out), Path(path), format_, decides=decides)
 
 
 def report(folder: str | Path, out: str | Path | None = None) -> Path:

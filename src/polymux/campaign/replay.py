@@ -89,7 +89,9 @@ def _scored_on(state: State, labels: Sequence[Example]) -> tuple[list[Example], 
     target = of_target(state)
     if target:
         return target, "the test set" if state.settings.test else "target labels kept apart"
-    drawn = state.slice_of(len(state.rounds))
+    # Of a round that is not labelled whole, what was also chosen would stand for all of its slice.
+    done = [one.number for one in state.rounds if one.closed]
+    drawn = state.slice_of(max(done, default=0))
     return [one for one in labels if one.id in drawn], "the slice that chance drew"
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from polymux.annotation import Answer, Batch, checked, format_named
-from polymux.annotation.canaries import PREFIX, Load, Reading, canaries, reading_of
+from polymux.annotation import Answer, Batch, checked
+from polymux.annotation.canaries import PREFIX, Read, Reading, canaries, reading_of
 from polymux.campaign.state import ADJUDICATOR, State, items, suggested
 from polymux.encoders import Model
 from polymux.errors import InputError, UsageError
@@ -98,34 +98,49 @@ def store_of(state: State) -> str | Path | None:
     return state.folder / "store"
 
 
-def batch_of(state: State, asked: Mapping[str, Example], *, suggests: bool = False) -> Batch:
-    """Examples as people are asked them; with what the model says of them where that is wanted."""
-    made = items(asked)
-    if suggests:
-        made = tuple(suggested(item, asked[item.id], state.labels) for item in made)
-    return Batch(state.settings.task, state.labels, made)
+def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> Batch:
+    """What waits for labels as people are asked; with what the model says of it where wanted.
+
+    `conflicts`: what annotators disagree about instead.
+
+    Raises:
+        UsageError: nothing waits.
+    """
+    found = []
+    for one in state.rounds:
+        open_ = [conflict.id for conflict in one.settled.conflicts if not one.closed]
+        wanted = set(open_ if conflicts else one.waiting)
+        # A rank is the place in the whole round, the same however often it is exported.
+        waiting = [item for item in items(one.issued) if item.id in wanted]
+        if suggests:
+            waiting = [suggested(item, one.issued[item.id], state.labels) for item in waiting]
+        found += waiting
+    if not found:
+        what = "is in conflict" if conflicts else "waits for labels"
+        raise UsageError(f"nothing {what}", "run polymux next")
+    return Batch(state.settings.task, state.labels, tuple(found))
 
 
-def take(state: State, path: Path, format_: str, *, decides: bool = False) -> Taken:
-    """Take the labels of a file back; the good part is kept, word for word, in the ledger.
+def take(state: State, read: Read, place: str, *, decides: bool = False) -> Taken:
+    """Take answers to what was issued; the good part is kept, word for word, in the ledger.
 
     Labels of a round that was closed without them count from the next training on. `decides`: they
     come from the one whose word is the last.
 
     Raises:
         UsageError: nothing was issued yet.
-        InputError: the file cannot be read at all, or its canaries came back damaged.
+        InputError: the answers cannot be read at all, or canaries came back damaged.
     """
     if not state.rounds:
         raise UsageError("nothing was issued yet", "run polymux next first")
     rounds = {name: one for one in state.rounds for name in one.issued}
-    batch = batch_of(state, {name: one.issued[name] for name, one in rounds.items()})
-    load = format_named(format_).load
-    reading = reading_of(load, path, batch) if state.settings.canaries else Reading()
+    everything = {name: one.issued[name] for name, one in rounds.items()}
+    batch = Batch(state.settings.task, state.labels, items(everything))
+    reading = reading_of(read, place, batch) if state.settings.canaries else Reading()
     good: dict[int, list[Answer]] = {}
     bad: list[InputError] = []
     known = 0
-    for answer in _read(batch, reading, load, path):
+    for answer in _read(batch, reading, read, place):
         if isinstance(answer, InputError):
             bad.append(answer)
             continue
@@ -137,22 +152,22 @@ def take(state: State, path: Path, format_: str, *, decides: bool = False) -> Ta
             good.setdefault(rounds[answer.id].number, []).append(answer)
     for number, answers in good.items():
         told = [_told(answer) for answer in answers]
-        state.ledger.add("answers", round=number, file=str(path), answers=told)
+        state.ledger.add("answers", round=number, file=place, answers=told)
     taken = tuple(answer for answers in good.values() for answer in answers)
     return Taken(taken, tuple(bad), known, reading.note)
 
 
-def _read(batch: Batch, reading: Reading, load: Load, path: Path) -> Iterator[Answer | InputError]:
-    """Answers to the batch, from a file read as its canaries showed, without them."""
+def _read(batch: Batch, reading: Reading, read: Read, place: str) -> Iterator[Answer | InputError]:
+    """Answers to the batch, read as its canaries showed, without them."""
     view = reading.view(replace(batch, items=(*batch.items, *canaries(batch))))
-    for answer in checked(view, load(path, view), path):
+    for answer in checked(view, read(view), place):
         if isinstance(answer, InputError):
             yield answer
         elif not answer.id.startswith(PREFIX):
             try:
                 yield reading.back(batch, answer)
             except InputError as error:
-                yield InputError(error.what, error.hint, file=str(path), line=answer.line)
+                yield InputError(error.what, error.hint, file=place, line=answer.line)
 
 
 def _same(before: Answer | None, now: Answer) -> bool:

@@ -1,27 +1,20 @@
-"""`polymux init | next | status | export | import`: a campaign with people."""
+"""`polymux init | next | status | report | replay`: a campaign with people."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from polymux.cli import options
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
 
-if TYPE_CHECKING:
-    from polymux.errors import InputError
-
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="The campaign's folder.")]
-# Refused lines that are shown; the count tells of the others.
-SHOWN = 20
-
 
 def init(
     context: typer.Context,
-    run: Run,
+    run: options.Run,
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="The start model.")],
     task: options.Task,
     source: options.Sources,
@@ -129,7 +122,7 @@ def init(
 
 def next_(
     context: typer.Context,
-    run: Run,
+    run: options.Run,
     partial: Annotated[
         bool, typer.Option("--partial", help="Go on with the labels there are.")
     ] = False,
@@ -163,7 +156,7 @@ def next_(
     print(due.say)
 
 
-def status(context: typer.Context, run: Run, json: options.Json = False) -> None:
+def status(context: typer.Context, run: options.Run, json: options.Json = False) -> None:
     """Tell what is spent, left and waited for, and the scores so far.
 
     [dim]polymux status health[/dim]
@@ -187,7 +180,7 @@ def status(context: typer.Context, run: Run, json: options.Json = False) -> None
 
 def report(
     context: typer.Context,
-    run: Run,
+    run: options.Run,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="The page; else RUN/report.html.")
     ] = None,
@@ -204,7 +197,7 @@ def report(
 
 def replay(
     context: typer.Context,
-    run: Run,
+    run: options.Run,
     strategy: Annotated[
         str, typer.Option("--strategy", metavar="NAMES", help="Rules, with commas between.")
     ],
@@ -276,86 +269,10 @@ def _line(one: dict[str, Any], scores: dict[str, Any]) -> str:
     return ", ".join([what, *more, *([shown] if shown else [])])
 
 
-def export(
-    context: typer.Context,
-    run: Run,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")],
-    to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
-    ] = "jsonl",
-    conflicts: Annotated[
-        bool,
-        typer.Option("--conflicts", help="What annotators disagree about, for one who decides."),
-    ] = False,
-) -> None:
-    """Write the examples that wait for labels as a file of an annotation tool.
-
-    [dim]polymux export health --to csv --out round.csv[/dim]
-    """
-    refuse_leftovers(context.args)
-    from polymux.campaign import export as write
-
-    count = write(run, out, to, conflicts=conflicts)
-    tell(f"{count} examples")
-    print(out)
-
-
-def import_(
-    context: typer.Context,
-    run: Run,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What the tool gave back.")],
-    format_: Annotated[
-        str, typer.Option("--from", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
-    ] = "jsonl",
-    decide: Annotated[
-        bool,
-        typer.Option("--decide", help="These settle what annotators disagree about."),
-    ] = False,
-    on_error: Annotated[
-        Literal["stop", "skip"],
-        typer.Option("--on-error", help="End with an error if any answer was refused, or not."),
-    ] = "stop",
-    json: options.Json = False,
-) -> None:
-    """Take labels back from a tool's file; the good part is kept, as often as wanted.
-
-    [dim]polymux import health round.csv --from csv[/dim]
-    """
-    refuse_leftovers(context.args)
-    from polymux.campaign import take
-
-    taken = take(run, file, format_, decides=decide)
-    if json:
-        print_json(
-            {
-                "taken": len(taken.answers),
-                "known": taken.known,
-                "note": taken.note,
-                "refused": [_refused(error) for error in taken.refused],
-            }
-        )
-    else:
-        if taken.note:
-            tell(taken.note)
-        tell("\n".join(str(error) for error in taken.refused[:SHOWN]) or "nothing was refused")
-        print(
-            f"{len(taken.answers)} answers taken, {taken.known} known before, "
-            f"{len(taken.refused)} refused"
-        )
-    if taken.refused and on_error == "stop":
-        raise typer.Exit(2)
-
-
-def _refused(error: InputError) -> dict[str, Any]:
-    return {"what": error.what, "hint": error.hint, "file": error.file, "line": error.line}
-
-
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": init,
     "next": next_,
     "status": status,
     "report": report,
     "replay": replay,
-    "export": export,
-    "import": import_,
 }

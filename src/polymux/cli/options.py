@@ -14,6 +14,7 @@ READING, RUNNING, SAFETY = "How files are read", "How the model runs", "Network 
 HUGE = "When there is very much"
 
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="A local folder or a hub name.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The campaign's folder.")]
 Task = Annotated[TaskName, typer.Option("--task", help="What is labelled.")]
 Sources = Annotated[
     list[str],

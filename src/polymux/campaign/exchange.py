@@ -1,0 +1,125 @@
+"""What goes to people and comes back from them, by files or by a tool's server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from polymux.annotation import FORMATS, Batch, Sent, Server, format_named
+from polymux.annotation.canaries import canaries
+from polymux.campaign import steps
+from polymux.campaign.settings import read_settings
+from polymux.campaign.state import read_state
+from polymux.campaign.steps import Taken
+from polymux.errors import UsageError
+from polymux.folders import claimed
+from polymux.progress import Progress
+
+
+def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool = False) -> int:
+    """Write what waits for labels as a file of an annotation tool; how many examples.
+
+    A choice that was made ahead is given out once nothing else waits. `conflicts` writes what
+    annotators disagree about instead, for one who decides. Where a tool is set up by a file (Label
+    Studio's interface), that is written beside it.
+
+    Raises:
+        UsageError: nothing waits, or the format is only read.
+    """
+    made = format_named(format_)
+    if made.dump is None:
+        raise UsageError(f"{format_} is only read", "choose a format that is written")
+    if made.tasks and read_settings(Path(folder)).task not in made.tasks:
+        raise UsageError(f"{format_} has no place for this task", "choose another format")
+    batch, count = _asked(Path(folder), conflicts=conflicts, suggests=made.suggests)
+    path = Path(out)
+    files = {path: made.dump(batch)}
+    if made.beside is not None:
+        end, text_of = made.beside
+        files[path.with_suffix(end)] = text_of(batch).encode()
+    for file, data in files.items():
+        draft = file.with_name(f".{file.name}.part")
+        draft.write_bytes(data)
+        draft.replace(file)
+    return count
+
+
+def _asked(folder: Path, *, conflicts: bool, suggests: bool) -> tuple[Batch, int]:
+    """What people are to be asked now, canaries first, and how many examples that is."""
+    state = read_state(folder)
+    if not conflicts and state.ahead and not any(one.waiting for one in state.rounds):
+        given = {key: told for key, told in state.ahead.items() if key not in ("event", "at")}
+        state.ledger.add("issued", **given)
+        state = read_state(folder)
+    asked = steps.asked(state, conflicts=conflicts, suggests=suggests)
+    known = canaries(asked) if state.settings.canaries else ()
+    return replace(asked, items=(*known, *asked.items)), len(asked.items)
+
+
+def send(
+    folder: str | Path,
+    format_: str,
+    url: str,
+    project: str,
+    *,
+    conflicts: bool = False,
+    progress: Progress | None = None,
+) -> Sent:
+    """Send what waits for labels to a tool's server, with what the model says of it.
+
+    What is there is not sent again, so an export that was killed goes on.
+
+    Raises:
+        UsageError: nothing waits, the format has no server, or its address, the token or the
+            project is a wrong one.
+        WorkError: the server does not answer, or refuses.
+    """
+    out = Path(folder)
+    read_settings(out)
+    server = _server(format_)
+    with claimed(out):
+        batch, _ = _asked(out, conflicts=conflicts, suggests=True)
+        return server.send(batch, url, project, progress)
+
+
+def take(folder: str | Path, path: str | Path, format_: str, *, decides: bool = False) -> Taken:
+    """Take labels back from a tool's file, as often as wanted; what was taken before is known.
+
+    `decides`: they settle what annotators disagree about, whatever these said.
+
+    Raises:
+        UsageError: no round waits for labels, or another process works on this campaign.
+    """
+    out = Path(folder)
+    read_settings(out)
+    with claimed(out):
+        state = read_state(out)
+        read = partial(format_named(format_).load, Path(path))
+        return steps.take(state, read, str(path), decides=decides)
+
+
+def fetch(
+    folder: str | Path, format_: str, url: str, project: str, *, decides: bool = False
+) -> Taken:
+    """Take labels back from a tool's server, as often as wanted; what was taken before is known.
+
+    Raises:
+        UsageError: as `take`, or the format has no server, or its address, the token or the
+            project is a wrong one.
+        WorkError: the server does not answer; then nothing was taken.
+    """
+    out = Path(folder)
+    read_settings(out)
+    server = _server(format_)
+    with claimed(out):
+        page, read = server.fetch(url, project)
+        return steps.take(read_state(out), read, page, decides=decides)
+
+
+def _server(format_: str) -> Server:
+    server = format_named(format_).server
+    if server is None:
+        served = ", ".join(name for name, one in FORMATS.items() if one.server is not None)
+        raise UsageError(f"{format_} has no server", f"with --url choose one of: {served}")
+    return server

@@ -1,0 +1,149 @@
+"""`polymux export | import`: what goes to people and comes back, by files or a tool's server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from polymux.cli import options
+from polymux.cli.output import print_json, progress, refuse_leftovers, tell
+from polymux.errors import UsageError
+
+if TYPE_CHECKING:
+    from polymux.errors import InputError
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="The tool's server; its token is in LABEL_STUDIO_TOKEN, in the environment.",
+    ),
+]
+Project = Annotated[
+    str | None,
+    typer.Option("--project", metavar="NAME", help="The project there: its name or number."),
+]
+# Refused lines that are shown; the count tells of the others.
+SHOWN = 20
+
+
+def export(
+    context: typer.Context,
+    run: options.Run,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The file to write.")
+    ] = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
+    ] = "jsonl",
+    conflicts: Annotated[
+        bool,
+        typer.Option("--conflicts", help="What annotators disagree about, for one who decides."),
+    ] = False,
+    url: Url = None,
+    project: Project = None,
+) -> None:
+    """Write the examples that wait for labels as a file of a tool, or send them to its server.
+
+    [dim]polymux export health --to label-studio --out round.json
+    polymux export health --to label-studio --url http://localhost:8080 --project health[/dim]
+    """
+    refuse_leftovers(context.args)
+    from polymux.campaign import export as write
+    from polymux.campaign import send
+
+    if url is not None:
+        with progress() as show:
+            sent = send(
+                run, to, url, _there(project, out, "--out"), conflicts=conflicts, progress=show
+            )
+        tell(f"{sent.sent} examples sent, {sent.there} were there")
+        print(sent.page)
+        return
+    file = _here(out, project, "--out")
+    count = write(run, file, to, conflicts=conflicts)
+    tell(f"{count} examples")
+    print(file)
+
+
+def _there(project: str | None, file: Path | None, name: str) -> str:
+    """The project of a server, where no file has a place."""
+    if file is not None:
+        raise UsageError(f"{name} and --url are two goals", "give one of them")
+    if project is None:
+        raise UsageError("--url needs the project there", "give --project NAME, or its number")
+    return project
+
+
+def _here(file: Path | None, project: str | None, name: str) -> Path:
+    """The file, where there is no server."""
+    if project is not None:
+        raise UsageError("--project is one of a server", "give the server's address with --url")
+    if file is None:
+        raise UsageError(f"{name} is missing", f"give {name}, or --url and --project of a server")
+    return file
+
+
+def import_(
+    context: typer.Context,
+    run: options.Run,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="What the tool gave back.")
+    ] = None,
+    format_: Annotated[
+        str, typer.Option("--from", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
+    ] = "jsonl",
+    decide: Annotated[
+        bool,
+        typer.Option("--decide", help="These settle what annotators disagree about."),
+    ] = False,
+    url: Url = None,
+    project: Project = None,
+    on_error: Annotated[
+        Literal["stop", "skip"],
+        typer.Option("--on-error", help="End with an error if any answer was refused, or not."),
+    ] = "stop",
+    json: options.Json = False,
+) -> None:
+    """Take labels back from a tool's file or its server; the good part is kept, as often as wanted.
+
+    [dim]polymux import health round.json --from label-studio
+    polymux import health --from label-studio --url http://localhost:8080 --project health[/dim]
+    """
+    refuse_leftovers(context.args)
+    from polymux.campaign import fetch, take
+
+    if url is not None:
+        taken = fetch(run, format_, url, _there(project, file, "FILE"), decides=decide)
+    else:
+        taken = take(run, _here(file, project, "FILE"), format_, decides=decide)
+    if json:
+        print_json(
+            {
+                "taken": len(taken.answers),
+                "known": taken.known,
+                "note": taken.note,
+                "refused": [_refused(error) for error in taken.refused],
+            }
+        )
+    else:
+        if taken.note:
+            tell(taken.note)
+        tell("\n".join(str(error) for error in taken.refused[:SHOWN]) or "nothing was refused")
+        print(
+            f"{len(taken.answers)} answers taken, {taken.known} known before, "
+            f"{len(taken.refused)} refused"
+        )
+    if taken.refused and on_error == "stop":
+        raise typer.Exit(2)
+
+
+def _refused(error: InputError) -> dict[str, Any]:
+    return {"what": error.what, "hint": error.hint, "file": error.file, "line": error.line}
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"export": export, "import": import_}
