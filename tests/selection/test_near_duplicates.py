@@ -53,10 +53,9 @@ def test_a_large_distance_holds_a_part_of_the_pool_and_never_all_of_it() -> None
     encodings = w.encodings()
     ask = w.ask(10, depth=2 * len(w))
     tracemalloc.start()
-    chosen = apart(Choice(np.arange(len(w))), 1e6, ask, encodings.take)
+    chosen = apart(Choice(np.arange(len(w))), 1e6, 10, ask, encodings.take)
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
-    assert chosen is not None
     assert chosen.rows.tolist() == [0]
     # A shard of them takes 4 MB, all of them 20 MB and 40 MB as float64.
     assert peak < 25
@@ -65,6 +64,5 @@ def test_a_large_distance_holds_a_part_of_the_pool_and_never_all_of_it() -> None
 def test_nothing_asked_for_is_answered_by_nothing() -> None:
     w = world(3)
     none = Choice(np.empty(0, dtype=np.int64))
-    chosen = apart(none, 0.5, w.ask(0), w.encodings().take)
-    assert chosen is not None
+    chosen = apart(none, 0.5, 0, w.ask(0), w.encodings().take)
     assert chosen.rows.tolist() == []

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from polymux.cli import options
+from polymux.cli import limits, options
 from polymux.cli.dry_run import compare, stop_at_estimate
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
 from polymux.cli.store import store_folder
@@ -116,6 +116,13 @@ def select(
             rich_help_panel=CHOOSING,
         ),
     ] = None,
+    budget_in: limits.BudgetIn = "examples",
+    rate: limits.Rates = [],  # noqa: B006
+    per: limits.Per = "token",
+    at_least: limits.AtLeast = [],  # noqa: B006
+    at_most: limits.AtMost = [],  # noqa: B006
+    without: limits.Without = [],  # noqa: B006
+    one_of: limits.OneOf = None,
     preset: Annotated[
         Literal["released-code"] | None,
         typer.Option(
@@ -170,6 +177,7 @@ def select(
     from polymux.prescribe.estimate import job_of, left_in
 
     budgets, strategies = _numbers(budget), _names(strategy)
+    bought = limits.budgeting(budget_in, rate, per, at_least, at_most, without, one_of)
     check_free(out, force=force)
     pool = partial(
         _pool,
@@ -237,6 +245,7 @@ def select(
             candidates=candidates,
             ratio=ratio,
             near_duplicates=near_duplicates,
+            **bought,
             preset=preset,
             screen_only=screen_only,
             engine=engine,

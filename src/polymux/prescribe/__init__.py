@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from polymux.engines import opened
 from polymux.errors import UsageError
 from polymux.prescribe.asked import Asked, Quotas, Rules, choose_plainly, prescribe, seen_by
 from polymux.prescribe.clock import Clock
+from polymux.prescribe.costs import Budgeting, checked
 from polymux.prescribe.ground import Aims, Barred
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.plan import counts_of, read_plan
@@ -47,6 +48,13 @@ class Options(TypedDict, total=False):
     candidates: float | None
     ratio: float
     near_duplicates: float | None
+    budget_in: str
+    rates: Mapping[str, float]
+    per: str
+    at_least: Mapping[str, int]
+    at_most: Mapping[str, int]
+    without: Collection[str]
+    one_of: str | None
     preset: str | None
     screen: str
     screen_only: bool
@@ -101,6 +109,13 @@ def select_many(
     candidates: float | None = None,
     ratio: float = 10.0,
     near_duplicates: float | None = None,
+    budget_in: str = "examples",
+    rates: Mapping[str, float] = {},
+    per: str = "token",
+    at_least: Mapping[str, int] = {},
+    at_most: Mapping[str, int] = {},
+    without: Collection[str] = (),
+    one_of: str | None = None,
     preset: str | None = None,
     screen: str = "off",
     screen_only: bool = False,
@@ -124,7 +139,12 @@ def select_many(
     (average-dist) mean or macro; `k` the first k and `candidates` how many budgets the smallest k
     must reach (knn-uncertainty); `ratio` how many budgets uncertainty-knn looks at;
     `near_duplicates` passes over what is nearer than that to an earlier choice (not for strategies
-    of one's own). `screen` names a low precision (one of `SCREENS`) in which the whole pool is
+    of one's own). A budget is in examples, tokens (words), characters, minutes or money, by
+    `budget_in`; the last two by `rates`, what a language (`*`: any other) takes `per` example,
+    token or character. `at_least` and `at_most` are examples a language, `without` the languages
+    that nobody can annotate; of those that share the field `one_of` (`number`: the place in their
+    file), as in parallel pools, one is chosen. What does not fit is passed over, and the ranking
+    goes on. `screen` names a low precision (one of `SCREENS`) in which the whole pool is
     read; what may matter is then read again by `model` and decided there (not with `screen_only`).
     `prefilter` is how many source examples the model sees at all, those most like the target by
     their sub-words; what it loses is measured on `prefilter_sample` more (2,000 or four budgets;
@@ -153,6 +173,9 @@ def select_many(
         more_than_budget=reading is not None and reading.more_than_budget,
     )
     check(ask, near_duplicates)
+    costs = {"budget_in": budget_in, "rates": dict(rates), "per": per, "one_of": one_of}
+    least_most = {"at_least": dict(at_least), "at_most": dict(at_most), "without": sorted(without)}
+    budgeting = checked(budgets, Budgeting(**costs, **least_most))  # type: ignore[typeddict-item]
     _refuse_early(rules, source, quotas, gold)
     check_prefilter(prefilter, prefilter_sample, max(budgets))
     low = screening(model, screen, rules, only=screen_only)
@@ -174,7 +197,9 @@ def select_many(
             seen_by(ask, aims.chooser),
             quotas,
             near_duplicates,
+            budgeting,
             told={
+                **budgeting,
                 "near_duplicates": near_duplicates,
                 "preset": preset,
                 "engine": engine,

@@ -68,6 +68,8 @@ class Scene:
     target: Pool
     exclude: tuple[Pool, ...]
     exclude_target: bool
+    without: tuple[str, ...]
+    """Languages that nobody could annotate."""
     survey: Survey
     """Of the source."""
     changed: tuple[str, ...]
@@ -87,7 +89,7 @@ class Scene:
         if self.exclude_target:
             barred.add(self.aim.encodings.hashes)
         encoded = EncodedPool(self.source, self.model, self.store, self.engine)
-        encoded.encode(barred)
+        encoded.encode(barred, without=self.without)
         return encoded
 
 

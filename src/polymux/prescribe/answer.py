@@ -138,12 +138,13 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
     facts = answer.choice.facts
     prefilter = answer.beside.get("prefilter")
     told = warnings_of(prefilter, answer.strategy) if prefilter else []
-    if answer.budget > source.eligible:
+    in_examples = answer.settings["budget_in"] == "examples"
+    if in_examples and answer.budget > source.eligible:
         told.append(
             f"the budget of {answer.budget:,} is larger than the pool: "
             f"all {source.eligible:,} examples were taken"
         )
-    if len(made) < min(answer.budget, source.eligible):
+    if in_examples and len(made) < min(answer.budget, source.eligible):
         told.append(f"only {len(made):,} of {answer.budget:,} could be chosen under these options")
     if target.eligible < SMALL_TARGET:
         told.append(
@@ -168,12 +169,7 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
             f"all {len(made):,} candidates near the target were taken: uncertainty decided their "
             "order only (--candidates 4 gives it more to choose from)"
         )
-    if "languages_missing" in facts:
-        missing = ", ".join(facts["languages_missing"])
-        told.append(f"languages of the plan that are not in the pool: {missing}")
-    if "languages_short" in facts:
-        short = ", ".join(facts["languages_short"])
-        told.append(f"languages with fewer examples than planned, others filled up: {short}")
+    told += _short_of(facts)
     told += [] if ground.screen is None else ground.screen.warnings
     told += (
         []
@@ -187,3 +183,18 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
         )
     notes = dict.fromkeys([*ground.model.notes, *ground.pool.model.notes])
     return [*told, *notes, *ground.pool.store.notes]
+
+
+def _short_of(facts: Mapping[str, Any]) -> list[str]:
+    """Languages that have less than was asked for."""
+    told = []
+    if "at_least_short" in facts:
+        short = ", ".join(f"{name} by {count}" for name, count in facts["at_least_short"].items())
+        told.append(f"languages with fewer examples than --at-least asks for: {short}")
+    if "languages_missing" in facts:
+        missing = ", ".join(facts["languages_missing"])
+        told.append(f"languages of the plan that are not in the pool: {missing}")
+    if "languages_short" in facts:
+        short = ", ".join(facts["languages_short"])
+        told.append(f"languages with fewer examples than planned, others filled up: {short}")
+    return told

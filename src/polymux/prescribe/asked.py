@@ -11,6 +11,7 @@ import numpy as np
 from polymux.prescribe.answer import Answer, prescription
 from polymux.prescribe.card import MAP_POINTS
 from polymux.prescribe.clock import Clock
+from polymux.prescribe.costs import Budgeting, is_limited, limits_on
 from polymux.prescribe.ground import Aim, Aims, Ground, Sample
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.own import ask_own
@@ -19,7 +20,7 @@ from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.screen import CAUTIOUS, Screen
 from polymux.progress import Progress
 from polymux.records import Pool, Prescription
-from polymux.selection import Ask, Choice, OwnStrategy, Strategy, choose, look_at
+from polymux.selection import Ask, Choice, Limits, OwnStrategy, Strategy, choose, look_at
 
 Quotas = Mapping[str, Mapping[str, int] | None]
 Rules = Mapping[str, Strategy | OwnStrategy]
@@ -34,6 +35,7 @@ class Asked:
     ask: Ask
     quotas: Quotas
     near_duplicates: float | None
+    budgeting: Budgeting
     told: Mapping[str, Any]
     """Settings for the manifest."""
     beside: Mapping[str, Any] = field(default_factory=dict)
@@ -64,11 +66,21 @@ def prescribe(
     with clock.stage(f"encode {pool.name}"):
         sample = max(MAP_POINTS, *budgets)
         ground = Ground.of(
-            pool, asked.aims, barred, sample=sample, seed=asked.ask.seed, progress=progress
+            pool,
+            asked.aims,
+            barred,
+            without=asked.budgeting["without"],
+            sample=sample,
+            seed=asked.ask.seed,
+            progress=progress,
         )
     sizes = {budget: min(budget, ground.pool.counts.eligible) for budget in budgets}
+    limits: Limits | None = None
+    if is_limited(asked.budgeting):
+        for budget in budgets:
+            limits, sizes[budget] = limits_on(ground.pool, budget, asked.budgeting)
     with clock.stage("choose"):
-        found = choose_from(asked, sorted(set(sizes.values())), ground.pool, ground.screen)
+        found = choose_from(asked, sorted(set(sizes.values())), ground.pool, ground.screen, limits)
         if ground.alone is not None:
             ground.alone.judge(
                 _streaming(asked), sorted(set(sizes.values())), asked.near_duplicates
@@ -97,7 +109,11 @@ def _streaming(asked: Asked) -> dict[str, tuple[Strategy, Ask]]:
 
 
 def choose_from(
-    asked: Asked, sizes: Sequence[int], pool: EncodedPool, screen: Screen | None
+    asked: Asked,
+    sizes: Sequence[int],
+    pool: EncodedPool,
+    screen: Screen | None,
+    limits: Limits | None = None,
 ) -> dict[tuple[str, int], Choice]:
     """Strategies that stream share one look at each shard; a user's own gets its arrays."""
     streaming = _streaming(asked)
@@ -110,11 +126,12 @@ def choose_from(
         look_at(pool.shards) if screen is None else screen,
         pool.fetch if screen is None else screen.decided.fetch,
         near_duplicates=asked.near_duplicates,
+        limits=limits,
         **({} if screen is None else CAUTIOUS),
     )
     own = {n: rule for n, rule in asked.rules.items() if not isinstance(rule, Strategy)}
     if own:
-        found |= ask_own(own, sizes, asked.ask, pool, asked.aims.chooser.encodings)
+        found |= ask_own(own, sizes, asked.ask, pool, asked.aims.chooser.encodings, limits)
     return found
 
 

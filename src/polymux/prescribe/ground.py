@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -118,6 +118,7 @@ class Ground:
         aims: Aims,
         barred: HashSet,
         *,
+        without: Collection[str] = (),
         sample: int,
         seed: int,
         progress: Progress | None,
@@ -129,7 +130,11 @@ class Ground:
         nearest = Nearest(1, read_as.measured, TASKS[model.task].DEFAULT_MEASURE)
         encoded = EncodedPool(pool, reader, aim.pool.store, aim.pool.engine)
         encoded.encode(
-            barred, overlap=aim.hashes, see=(drawing.see, nearest.see), progress=progress
+            barred,
+            without=without,
+            overlap=aim.hashes,
+            see=(drawing.see, nearest.see),
+            progress=progress,
         )
         decided = Decided(encoded, exact, progress)
         target = read_as.encodings.embeddings

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from polymux.prescribe.pools import EncodedPool
 from polymux.records import Encodings
-from polymux.selection import Arrays, Ask, Choice, OwnStrategy, choose_own
+from polymux.selection import Arrays, Ask, Choice, Limits, OwnStrategy, choose_own
+from polymux.selection.limits import within
 
 
 def ask_own(
@@ -20,16 +22,33 @@ def ask_own(
     ask: Ask,
     pool: EncodedPool,
     aim: Encodings,
+    limits: Limits | None = None,
 ) -> dict[tuple[str, int], Choice]:
     """The answers of functions `f(source, target, budget, seed)`, checked, as rows of the pool."""
     with tempfile.TemporaryDirectory(prefix="polymux-arrays-", dir=pool.store.folder) as place:
         source, rows = _mapped(pool, ask.measure, Path(place) / "embeddings.f32")
         target = _arrays(aim, aim.embeddings, ask.measure)
+
+        def ranked(name: str, size: int) -> Choice:
+            return Choice(rows[choose_own(rules[name], name, size, ask.seed, source, target)])
+
         return {
-            (name, size): Choice(rows[choose_own(rule, name, size, ask.seed, source, target)])
-            for name, rule in rules.items()
+            (name, size): ranked(name, size)
+            if limits is None
+            else _limited(partial(ranked, name), size, len(rows), limits)
+            for name in rules
             for size in sizes
         }
+
+
+def _limited(ranked: Callable[[int], Choice], size: int, whole: int, limits: Limits) -> Choice:
+    """What the limits allow of a ranking that is asked for again, twice as long, if need be."""
+    depth = size
+    while True:
+        choice, is_full = within(ranked(depth), size, limits)
+        if is_full or depth == whole:
+            return choice
+        depth = min(2 * depth, whole)
 
 
 def _mapped(pool: EncodedPool, measure: str, path: Path) -> tuple[Arrays, np.ndarray]:

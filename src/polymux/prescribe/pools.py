@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -84,17 +84,24 @@ class EncodedPool:
         self,
         barred: HashSet,
         *,
+        without: Collection[str] = (),
         overlap: HashSet | None = None,
         see: tuple[Callable[[Encodings], None], ...] = (),
         progress: Progress | None = None,
     ) -> None:
-        """Encode every shard, or find it in the store; each `see` looks at what may be chosen."""
+        """Encode every shard, or find it in the store; each `see` looks at what may be chosen.
+
+        Languages in `without` may not be, as little as what is barred.
+        """
         known = HashSet()
         digest = blake2b(digest_size=16)
         for shard, encodings in encode(self.pool, self.model, self.store, progress, self.engine):
             digest.update(encodings.hashes.tobytes())
             is_first = known.add(encodings.hashes)
+            languages = tuple(encodings.languages or [None] * len(encodings))
             is_barred = barred.contains(encodings.hashes)
+            if without:
+                is_barred |= np.array([language in without for language in languages])
             kept = is_first & ~is_barred
             counts = self.counts
             counts.read += len(encodings)
@@ -105,7 +112,6 @@ class EncodedPool:
                 counts.overlap += int(overlap.contains(encodings.hashes[kept]).sum())
             counts.truncated += int((encodings.lost[kept] > 0).sum())
             counts.words_lost += int(encodings.lost[kept].sum())
-            languages = tuple(encodings.languages or [None] * len(encodings))
             self._shards.append(_Seen(shard.first, shard.fingerprint, kept, languages))
             self._hold(shard)
             eligible = replace(encodings, languages=languages).take(kept)

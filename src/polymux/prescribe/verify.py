@@ -185,7 +185,10 @@ def _scene(
     changed = changes(past, model, surveys, barred)
     store = Store(folder, past.settings.get("store_dtype", "float32"))
     survey = surveys["source"]
-    return Scene(model, source, target, exclude, is_aimless, survey, changed, store, engine)
+    without = tuple(past.settings.get("without", ()))
+    return Scene(
+        model, source, target, exclude, is_aimless, without, survey, changed, store, engine
+    )
 
 
 def _not_what_it_was(past: Past, scene: Scene) -> InputError:

@@ -28,7 +28,7 @@ from polymux.selection.average_dist import AVERAGE_DIST, AVERAGES
 from polymux.selection.bounded import Bounded
 from polymux.selection.distance import METRICS, Target
 from polymux.selection.knn_uncertainty import KNN_UNCERTAINTY
-from polymux.selection.near_duplicates import apart
+from polymux.selection.limits import Limits, trimmed
 from polymux.selection.product import PRODUCT, Product
 from polymux.selection.quota import EGALITARIAN, GOLD, PLAN, RANDOM, SAME_DISTRIBUTION, drawn
 from polymux.selection.round_robin import ROUND_ROBIN
@@ -42,6 +42,7 @@ __all__ = [
     "Ask",
     "Bounded",
     "Choice",
+    "Limits",
     "Look",
     "Nearest",
     "OwnStrategy",
@@ -125,6 +126,7 @@ def choose(
     fetch: Fetch,
     *,
     near_duplicates: float | None = None,
+    limits: Limits | None = None,
     first_size: int | None = None,
     growth: int = 4,
 ) -> dict[tuple[str, int], Choice]:
@@ -132,8 +134,8 @@ def choose(
 
     `look` is called again when a summary turned out too small; `fetch` gives the encodings of
     rows. With `near_duplicates` an example nearer than that to one ranked before it is passed over,
-    and the ranking goes on. Neighbour lists start at `first_size` (None: as long as will most
-    likely do) and grow by `growth`.
+    with `limits` what does not fit, and the ranking goes on. Neighbour lists start at `first_size`
+    (None: as long as will most likely do) and grow by `growth`.
     """
     for _, ask in asked.values():
         check(ask, near_duplicates)
@@ -153,15 +155,15 @@ def choose(
             for budget in [b for b in budgets if (name, b) not in answers]:
                 question = replace(ask, budget=budget, depth=deeper * budget)
                 choice = rule.decide(seen, question, fetch)
-                if choice is not None and near_duplicates is not None:
-                    choice = apart(choice, near_duplicates, question, fetch)
+                if choice is not None:
+                    choice = trimmed(choice, near_duplicates, limits, question, fetch)
                 if choice is not None:
                     answers[name, budget] = choice
             if all((name, budget) in answers for budget in budgets):
                 del pending[name]
             elif isinstance(seen, Nearest):
                 sizes[name] = growth * seen.k
-        if near_duplicates is not None:
+        if near_duplicates is not None or limits is not None:
             deeper *= 2
     return answers
 

@@ -13,28 +13,25 @@ from polymux.selection.distance import Target
 RANKS_AT_ONCE = 512
 
 
-def apart(choice: Choice, least: float, ask: Ask, fetch: Fetch) -> Choice | None:
-    """The ranking without what is nearer than `least` to something kept before it.
+def apart(choice: Choice, least: float, most: int, ask: Ask, fetch: Fetch) -> Choice:
+    """The ranking without what is nearer than `least` to something kept before it, at most `most`.
 
-    None when the budget is not reached although a longer ranking might reach it. Embeddings of the
-    budget are held, and of as many ranks at once.
+    Embeddings of what is kept are held, and of as many ranks at once as there is budget.
     """
     kept: list[int] = []
-    held: Float[np.ndarray, "budget dim"] = np.empty((0, 0))
+    held: Float[np.ndarray, "most dim"] = np.empty((0, 0))
     step = max(SHARD_SIZE, ask.budget)
     for first in range(0, len(choice.rows), step):
         embeddings = fetch(choice.rows[first : first + step]).embeddings
         if first == 0:
-            held = np.empty((ask.budget, embeddings.shape[1]), dtype=embeddings.dtype)
+            held = np.empty((most, embeddings.shape[1]), dtype=embeddings.dtype)
         for start in range(0, len(embeddings), RANKS_AT_ONCE):
             block = embeddings[start : start + RANKS_AT_ONCE]
-            new = _new(block, held[: len(kept)], least, ask.distance)[: ask.budget - len(kept)]
+            new = _new(block, held[: len(kept)], least, ask.distance)[: most - len(kept)]
             held[len(kept) : len(kept) + len(new)] = block[new]
             kept += [first + start + position for position in new]
-            if len(kept) == ask.budget:
+            if len(kept) == most:
                 return _without(choice, kept)
-    if len(kept) < ask.budget and len(choice.rows) == ask.depth:
-        return None
     return _without(choice, kept)
 
 
