@@ -5,6 +5,7 @@ PolymuxError            the root: the command line catches this one, once
 |  |- InputError        a file or a line of it
 |  |- ModelError        the model is missing, has no head for the task, or is not safe to load
 |  '- UsageError        an option or an argument
+|     '- BudgetError    a budget that buys nothing
 '- WorkError            exit 1: the work failed (disk, memory, numbers that are not finite)
 """
 
@@ -60,6 +61,10 @@ class ModelError(UserError):
 
 class UsageError(UserError):
     """An option or an argument cannot be what was given."""
+
+
+class BudgetError(UsageError):
+    """Nothing is as cheap as what is left."""
 
 
 class WorkError(PolymuxError):

@@ -18,16 +18,28 @@ from polymux.campaign.card import facts_of
 from polymux.campaign.exchange import export, fetch, send, take
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.replay import Replay
-from polymux.campaign.settings import NAME, Control, Settings, Training, as_toml, read_settings
+from polymux.campaign.settings import (
+    NAME,
+    Control,
+    Costs,
+    Limits,
+    Settings,
+    Training,
+    as_toml,
+    read_settings,
+)
 from polymux.campaign.state import Round, State, agreed, read_state
 from polymux.campaign.steps import Taken
 from polymux.errors import UsageError
 from polymux.folders import check_free, claimed, written
+from polymux.prescribe.costs import checked
 from polymux.progress import Progress
 from polymux.report.rounds import rounds
 
 __all__ = [
     "Control",
+    "Costs",
+    "Limits",
     "Replay",
     "Settings",
     "State",
@@ -67,12 +79,13 @@ def init(folder: str | Path, settings: Settings) -> State:
     check_free(out, force=False)
     looked_at = State(out, settings, Ledger(out / "ledger.jsonl"), (), [])
     model = steps.model_of(looked_at, 0)
+    checked([settings.budget], choose.budgeting(settings))
     source = steps.distinct(looked_at)
     for name in ("target", "test"):
         if getattr(settings, name):
             # Reading it to its end finds what is bad in it.
             deque(steps.pool(looked_at, name), maxlen=0)
-    if source < settings.budget:
+    if settings.costs.unit == "examples" and source < settings.budget:
         raise UsageError(
             f"the source has {source:,} different examples for a budget of {settings.budget:,}",
             "give more --source, or a smaller --budget",
@@ -145,8 +158,7 @@ def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
     for one in state.rounds:
         number = one.number
         if not one.closed:
-            missing = one.wanted - (len(one.issued) - len(one.unusable))
-            missing = min(missing, state.choosable)
+            missing = min(int(state.missing(one) + 1e-6), state.choosable)
             if missing > 0 and not partial:
                 return "choose", number, missing
             if _open(one) and not partial:
@@ -171,7 +183,7 @@ def _due_ahead(state: State) -> tuple[str, int, int] | None:
         return None
     if number > 2 and not steps.trained(state, number - 2):
         return None
-    waiting = sum(len(_open(one)) for one in state.rounds)
+    waiting = sum(state.cost(one.issued[name]) for one in state.rounds for name in _open(one))
     more = steps.share(state, number, but=waiting)
     return ("ahead", number, more) if more > 0 else None
 
@@ -200,7 +212,8 @@ def _told(state: State, done: Sequence[str]) -> Due:
         say.append(f"round {state.ahead['round']} is chosen ahead; export gives it out next")
     if not say:
         say.append(
-            f"finished: {len(state.labelled)} labels of {state.settings.budget}; "
+            f"finished: {len(state.labelled)} labels, {state.spent:,.10g} of "
+            f"{state.settings.budget:,} {state.settings.costs.unit}; "
             f"the last model is {steps.model_path(state, len(state.rounds))}"
         )
     return Due(tuple(done), waiting, not (waiting or conflicts), "\n".join(say))
@@ -251,7 +264,10 @@ def status(folder: str | Path) -> dict[str, Any]:
     """Where a campaign stands, as JSON has it: spent, left, waited for, scores so far."""
     state = read_state(Path(folder))
     return {
+        "unit": state.settings.costs.unit,
         "budget": state.settings.budget,
+        "spent": state.spent,
+        "rates": dict(state.rates),
         "labelled": len(state.labelled),
         "left": state.left,
         "rounds": [

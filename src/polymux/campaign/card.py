@@ -39,9 +39,9 @@ def facts_of(state: State) -> RunFacts:
         task=settings.task,
         strategy=settings.strategy,
         budget=settings.budget,
-        spent=len(state.labelled),
+        spent=state.spent,
         left=state.left,
-        unit="labels",
+        unit="labels" if settings.costs.unit == "examples" else settings.costs.unit,
         metric=metric,
         turns=turns,
         judged=[{"round": number, **told} for number, told in judged if told],  # type: ignore[typeddict-item]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from polymux.campaign.control import mixed, slice_of
+from polymux.campaign.settings import Settings
 from polymux.campaign.state import State
 from polymux.campaign.steps import model_of, pool, store_of
+from polymux.errors import BudgetError
 from polymux.prescribe import select
+from polymux.prescribe.costs import Budgeting
 from polymux.prescribe.files import to_label
 from polymux.progress import Progress
 from polymux.records import Example, Pool, Prescription
@@ -28,34 +32,49 @@ def choose(
     """
     others = sum(one.wanted for one in state.rounds if one.number != number)
     here = [one.wanted for one in state.rounds if one.number == number]
-    drawn = slice_of(state, others + max(budget, *here, 0), pool(state, "source"), _target(state))
-    aside = [*drawn.fresh, *drawn.held][:budget]
+    wanted = others + max(float(budget), *here, 0.0)
+    drawn = slice_of(state, wanted, pool(state, "source"), pool(state, "target"))
+    aside = _affordable([*drawn.fresh, *drawn.held], budget, state)
+    left = int(budget - sum(map(state.cost, aside)) + 1e-6)
     model = model_of(state, number - 1 if by is None else by)
     stem = _stem(state, number, "choice" if by is None else "ahead")
     folder = state.place(number) / stem
     lines: list[dict[str, Any]] = []
-    if budget > len(aside):
-        # What was written whole before a kill is what would be chosen again.
-        if not (folder / "selection.json").is_file():
-            _ranked(state, model, number, budget - len(aside), aside, progress).write(folder)
-        lines = _lines(folder / "to_label.jsonl")
+    if left > 0:
+        try:
+            # What was written whole before a kill is what would be chosen again.
+            if not (folder / "selection.json").is_file():
+                _ranked(state, model, number, left, aside, progress).write(folder)
+            lines = _lines(folder / "to_label.jsonl")
+        except BudgetError:
+            # What is left of the round buys nothing; the round is as large as it can be.
+            lines = []
     if aside:
         lines = mixed(lines, _as_chosen(state, model, aside, progress), state.settings.seed)
     file = folder.with_name(f"{_given_out(stem)}.jsonl")
     _write(file, lines)
+    fresh = [one.id for one in drawn.fresh if one in aside]
     state.ledger.add(
         "issued" if by is None else "ahead",
         round=number,
         file=file.relative_to(state.folder).as_posix(),
         ids=[line["id"] for line in lines],
         wanted=budget,
-        slice=[*drawn.known, *(one.id for one in drawn.fresh[:budget])],
-        held=[one.id for one in aside[len(drawn.fresh) :]],
+        slice=[*drawn.known, *fresh],
+        held=[one.id for one in aside[len(fresh) :]],
     )
 
 
-def _target(state: State) -> Pool:
-    return pool(state, "target")
+def _affordable(wanted: Sequence[Example], budget: int, state: State) -> list[Example]:
+    """The first of them that the budget buys."""
+    found: list[Example] = []
+    left = float(budget)
+    for example in wanted:
+        left -= state.cost(example)
+        if left < -1e-6:
+            break
+        found.append(example)
+    return found
 
 
 def _ranked(
@@ -70,13 +89,44 @@ def _ranked(
     return select(
         model,
         pool(state, "source"),
-        _target(state),
+        pool(state, "target"),
         budget=budget,
         strategy=state.settings.strategy,
         seed=state.settings.seed + number,
         exclude=[Pool.of(barred, state.settings.task, name="issued")] if barred else [],
+        **_limits(state, budget, barred),
         store=store_of(state),
         progress=progress,
+    )
+
+
+def _limits(state: State, budget: int, before: Sequence[Example]) -> dict[str, Any]:
+    """What is left of the campaign's limits, as `select` takes them."""
+    costs, limits = state.settings.costs, state.settings.limits
+    unusable = {name for one in state.rounds for name in one.unusable}
+    held = Counter(one.language for one in before if one.id not in unusable)
+    room = budget if costs.unit == "examples" else sum(limits.at_least.values())
+    at_least = {}
+    for language, count in limits.at_least.items():
+        # What this round has no room for, the next one sees to.
+        at_least[language] = min(room, max(0, count - held[language]))
+        room -= at_least[language]
+    at_most = {name: max(0, n - held[name]) for name, n in limits.at_most.items()}
+    now = {"rates": state.rates, "at_least": at_least, "at_most": at_most}
+    return {**budgeting(state.settings), **now, "near_duplicates": limits.near_duplicates}
+
+
+def budgeting(settings: Settings) -> Budgeting:
+    """What the budget counts and what limits the choice, by the names of `select`."""
+    costs, limits = settings.costs, settings.limits
+    return Budgeting(
+        budget_in=costs.unit,
+        rates=costs.rates,
+        per=costs.per,
+        at_least=limits.at_least,
+        at_most=limits.at_most,
+        without=limits.without,
+        one_of=limits.one_of,
     )
 
 
@@ -87,7 +137,7 @@ def _as_chosen(
     made = select(
         model,
         Pool.of(aside, state.settings.task, name="slice"),
-        _target(state),
+        pool(state, "target"),
         budget=len(aside),
         strategy="random",
         store=store_of(state),

@@ -6,7 +6,8 @@ chosen: a random sample of all of it. What of it was bought already costs nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,9 +35,14 @@ class Slice:
     """Of the target sample: for scores, never for training."""
 
 
-def slice_of(state: State, wanted: int, source: Pool, target: Pool) -> Slice:
-    """What makes the slice as large as its share of `wanted` labels, replacements included."""
+def slice_of(state: State, wanted: float, source: Pool, target: Pool) -> Slice:
+    """What makes the slice as large as its share of `wanted`, replacements included.
+
+    In examples, whatever the budget counts: what they cost must not decide which they are.
+    """
     control = state.settings.control
+    if control.share and state.settings.costs.unit != "examples":
+        wanted /= float(np.mean([state.cost(example) for example in source]))
     size = int(np.floor(control.share * wanted + 0.5))
     of_target = size // 2 if control.target else 0
     seed = state.settings.seed
@@ -45,15 +51,30 @@ def slice_of(state: State, wanted: int, source: Pool, target: Pool) -> Slice:
     if size > of_target:
         issued = {_hash(one): one.id for one in state.issued if one.id not in state.held}
         unusable = {name for one in state.rounds for name in one.unusable}
-        for example in _in_order(source, seed, _SOURCE, size - of_target + len(unusable)):
+        room = _room(state, unusable)
+        # As many again, where a language may not be bought any more.
+        count = size - of_target + len(unusable) + (size if room else 0)
+        for example in _in_order(source, seed, _SOURCE, count, state.settings.limits.without):
             if len(fresh) + len(known) == size - of_target:
                 break
             name = issued.get(_hash(example))
-            if name is None:
+            if name is not None:
+                known += [] if name in unusable else [name]
+            elif room.get(example.language, 1) > 0:
+                if example.language in room:
+                    room[example.language] -= 1
                 fresh.append(example)
-            elif name not in unusable:
-                known.append(name)
     return Slice(tuple(fresh), tuple(known), tuple(_held(state, of_target, target)))
+
+
+def _room(state: State, unusable: set[str]) -> Counter[str | None]:
+    """How many more of a language may be bought, where there is a limit.
+
+    The slice of a pool of which a language is used up stands for the rest of it.
+    """
+    most = state.settings.limits.at_most
+    bought = Counter(one.language for one in state.issued if one.id not in unusable)
+    return Counter({name: count - bought[name] for name, count in most.items()})
 
 
 def _held(state: State, size: int, target: Pool) -> Iterator[Example]:
@@ -69,14 +90,17 @@ def _held(state: State, size: int, target: Pool) -> Iterator[Example]:
             yield replace(example, id=OF_TARGET + example.id)
 
 
-def _in_order(pool: Pool, seed: int, purpose: str, count: int) -> list[Example]:
+def _in_order(
+    pool: Pool, seed: int, purpose: str, count: int, without: Collection[str] = ()
+) -> list[Example]:
     """The `count` different examples with the smallest draws, smallest first."""
     held: dict[bytes, tuple[float, Example]] = {}
     for shard in pool.shards():
-        hashes = content_hashes(shard.examples)
+        examples = [one for one in shard.examples if one.language not in without]
+        hashes = content_hashes(examples)
         drawn = draws(seed, purpose, hashes)
         for place in np.argsort(drawn, kind="stable")[:count].tolist():
-            held.setdefault(hashes[place].tobytes(), (drawn[place], shard.examples[place]))
+            held.setdefault(hashes[place].tobytes(), (drawn[place], examples[place]))
         smallest = sorted(held.items(), key=lambda one: one[1][0])[:count]
         held = dict(smallest)
     return [example for _, example in held.values()]

@@ -28,6 +28,28 @@ class Training(_Section):
     """From the last round's model; otherwise each round begins from the start model (1.4)."""
 
 
+class Costs(_Section):
+    """What the budget counts, and what an example takes of it."""
+
+    unit: Literal["examples", "tokens", "characters", "minutes", "money"] = "examples"
+    rates: dict[str, float] = {}
+    """Minutes or money by language; `*`: any other."""
+    per: Literal["example", "token", "character"] = "token"
+    measured: bool = True
+    """Whether minutes that tools tell take the place of what was expected."""
+
+
+class Limits(_Section):
+    """What the choice must and may hold, over the whole campaign."""
+
+    at_least: dict[str, int] = {}
+    at_most: dict[str, int] = {}
+    without: tuple[str, ...] = ()
+    one_of: str | None = None
+    near_duplicates: float | None = Field(default=None, ge=0)
+    """Inside one batch: what is nearer than this is passed over."""
+
+
 class Control(_Section):
     """A slice of each round is drawn at random: what choosing is worth can then be told."""
 
@@ -51,7 +73,7 @@ class Settings(_Section):
     test: tuple[str, ...] = ()
     """Labelled examples that every round's model is scored on."""
     budget: int = Field(ge=1)
-    """Labels in all."""
+    """In all, in the unit of the costs: labels, if nothing else is said."""
     rounds: int = Field(default=5, ge=1)
     strategy: str = "knn-uncertainty"
     seed: int = 0
@@ -68,6 +90,8 @@ class Settings(_Section):
     """Whose label counts where several people answered; what stays open is for a person."""
     training: Training = Training()
     control: Control = Control()
+    costs: Costs = Costs()
+    limits: Limits = Limits()
 
 
 def read_settings(folder: Path) -> Settings:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from polymux.annotation import Answer, Batch, Item
 from polymux.annotation.agreement import Rule, Settled, agreement, majority, settle, unanimous
+from polymux.campaign.costs import cost_by, measured_rates, paid
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.settings import Settings, read_settings
 from polymux.errors import InputError
@@ -29,8 +30,10 @@ class Round:
     """By id, in the order of the ranking; replacements follow."""
     answers: dict[str, dict[str | None, Answer]] = field(default_factory=dict)
     """By id and annotator, the latest of each."""
-    wanted: int = 0
-    """Labels that this round is for."""
+    wanted: float = 0.0
+    """What this round is for, in the unit of the budget."""
+    replaced: float = 0.0
+    """What was given out for those that nobody could label."""
     closed: bool = False
     """Nothing more is waited for."""
     settle: Rule = majority
@@ -95,6 +98,8 @@ class State:
     """Those of them that no strategy had chosen before."""
     held: set[str] = field(default_factory=set)
     """Ids of the target sample that chance drew: for scores, never for training."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """What a language takes, as expected or as measured."""
     ahead: Mapping[str, Any] | None = None
     """The next round's choice, made before this one's labels are in, and not given out yet."""
 
@@ -122,9 +127,30 @@ class State:
         return [example for one in self.rounds for example in one.issued.values()]
 
     @property
-    def left(self) -> int:
-        """Labels of the budget that are not bought yet."""
-        return max(0, self.settings.budget - len(self.labelled))
+    def cost(self) -> Callable[[Example], float]:
+        """What an example costs, in the unit of the budget."""
+        return cost_by(self.settings.costs, self.rates)
+
+    @property
+    def spent(self) -> float:
+        """What the labels took that were bought so far."""
+        costs, cost = self.settings.costs, self.cost
+        return sum(
+            paid(costs, cost, example, one.answers[example.id].values())
+            for one in self.rounds
+            for example in one.labelled
+        )
+
+    @property
+    def left(self) -> float:
+        """What of the budget is not spent yet."""
+        return max(0.0, self.settings.budget - self.spent)
+
+    def missing(self, one: Round) -> float:
+        """What of a round nobody could label and nothing took the place of."""
+        unusable = set(one.unusable)
+        lost = sum(self.cost(e) for name, e in one.issued.items() if name in unusable)
+        return max(0.0, lost - one.replaced)
 
     @property
     def choosable(self) -> int:
@@ -168,8 +194,9 @@ def read_state(folder: Path) -> State:
             continue
         one = rounds.setdefault(event["round"], Round(event["round"], settle=rule))
         if kind == "issued":
-            one.issued |= issued_in(folder / event["file"], settings.task, event["ids"])
+            one.replaced += event["wanted"] if one.issued else 0.0
             one.wanted = one.wanted or event["wanted"]
+            one.issued |= issued_in(folder / event["file"], settings.task, event["ids"])
             drawn = dict.fromkeys(event.get("slice", ()), event["round"]) | drawn
             chance.update(set(event["ids"]) & drawn.keys())
             held.update(event.get("held", ()))
@@ -181,7 +208,15 @@ def read_state(folder: Path) -> State:
         elif kind == "closed":
             one.closed = True
     in_order = [rounds[number] for number in sorted(rounds)]
-    return State(folder, settings, ledger, labels, in_order, pool, drawn, chance, held, ahead)
+    timed = (
+        (example, one.answers.get(name, {}).values())
+        for one in in_order
+        for name, example in one.issued.items()
+    )
+    rates = measured_rates(settings.costs, timed)
+    return State(
+        folder, settings, ledger, labels, in_order, pool, drawn, chance, held, rates, ahead
+    )
 
 
 def issued_in(path: Path, task: str, ids: list[str]) -> dict[str, Example]:

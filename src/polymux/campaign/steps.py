@@ -20,6 +20,9 @@ from polymux.readers import anchored, read
 from polymux.records import Example, Pool, content_hashes
 from polymux.train import train
 
+# A sum of costs differs from a whole number by rounding only.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -78,15 +81,16 @@ def unscored(state: State, number: int) -> bool:
     return bool(state.settings.test) and there and not done
 
 
-def share(state: State, number: int, *, but: int = 0) -> int:
-    """Labels of a round: the budget in equal parts, the last takes what is left (1.4).
+def share(state: State, number: int, *, but: float = 0.0) -> int:
+    """The budget of a round: equal parts, the last takes what is left (1.4).
 
-    `but` labels are on their way and count as bought.
+    `but` of it is on its way and counts as spent.
     """
     settings = state.settings
     equal = max(1, settings.budget // settings.rounds)
-    left = state.left - but
-    return min(left if number >= settings.rounds else equal, left, state.choosable)
+    left = int(state.left - but + _ROUNDING)
+    part = left if number >= settings.rounds else min(equal, left)
+    return min(part, state.choosable) if settings.costs.unit == "examples" else part
 
 
 def store_of(state: State) -> str | Path | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from polymux.cli import options
+from polymux.cli import limits, options
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
 
 
@@ -19,7 +19,12 @@ def init(
     task: options.Task,
     source: options.Sources,
     target: options.Targets,
-    budget: Annotated[int, typer.Option("--budget", metavar="N", min=1, help="Labels in all.")],
+    budget: Annotated[
+        int,
+        typer.Option(
+            "--budget", metavar="N", min=1, help="In all, labels or what --budget-in says."
+        ),
+    ],
     rounds: Annotated[
         int, typer.Option("--rounds", metavar="N", min=1, help="In how many parts.")
     ] = 5,
@@ -44,6 +49,22 @@ def init(
             "--continue-training", help="From the last round's model, not from the start model."
         ),
     ] = False,
+    budget_in: limits.BudgetIn = "examples",
+    rate: limits.Rates = [],  # noqa: B006
+    per: limits.Per = "token",
+    at_least: limits.AtLeast = [],  # noqa: B006
+    at_most: limits.AtMost = [],  # noqa: B006
+    without: limits.Without = [],  # noqa: B006
+    one_of: limits.OneOf = None,
+    near_duplicates: Annotated[
+        float | None,
+        typer.Option(
+            "--near-duplicates",
+            metavar="X",
+            help="In a batch, pass over what is nearer than X.",
+            rich_help_panel=limits.LIMITS,
+        ),
+    ] = None,
     control: Annotated[
         float,
         typer.Option(
@@ -76,13 +97,14 @@ def init(
     --target mine.txt --budget 500 --rounds 5[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.campaign import Control, Settings, Training
+    from polymux.campaign import Control, Costs, Limits, Settings, Training
     from polymux.campaign import init as begin
     from polymux.readers import anchored
 
     def whole(paths: Sequence[str]) -> tuple[str, ...]:
         return tuple(anchored(path, Path.cwd()) for path in paths)
 
+    bought = limits.budgeting(budget_in, rate, per, at_least, at_most, without, one_of)
     state = begin(
         run,
         Settings(
@@ -112,6 +134,14 @@ def init(
                 continued=continue_training,
             ),
             control=Control(share=control, target=control_from == "target"),
+            costs=Costs(unit=budget_in, rates=bought["rates"], per=per),
+            limits=Limits(
+                at_least=bought["at_least"],
+                at_most=bought["at_most"],
+                without=tuple(without),
+                one_of=one_of,
+                near_duplicates=near_duplicates,
+            ),
             canaries=canaries,
             settle=settle,
         ),
@@ -168,14 +198,19 @@ def status(context: typer.Context, run: options.Run, json: options.Json = False)
     if json:
         print_json(told)
         return
-    print(f"{told['labelled']} of {told['budget']} labels bought, {told['left']} left")
+    unit = "labels" if told["unit"] == "examples" else told["unit"]
+    spent = f"{told['spent']:,.10g} of {told['budget']:,} {unit} spent, {told['left']:,.10g} left"
+    print(spent if unit == "labels" else f"{told['labelled']} labels, {spent}")
+    if told["rates"]:
+        rates = ", ".join(f"{name or '?'} {rate:.3g}" for name, rate in told["rates"].items())
+        print(f"{unit} by language: {rates}")
     scores = {one["round"]: one for one in told["scores"]}
     for one in [{"round": 0}, *told["rounds"]]:
         print(_line(one, scores.get(one["round"], {})))
     for language, one in told["agreement"].items():
         print(_agreed(language, one))
     if told["control"]:
-        print("\n".join(_judged(told["control"][-1], told["left"])))
+        print("\n".join(_judged(told["control"][-1], f"{told['left']:,.10g} {unit}")))
 
 
 def report(
@@ -240,7 +275,7 @@ def _agreed(language: str, one: dict[str, Any]) -> str:
     )
 
 
-def _judged(one: dict[str, Any], left: int) -> list[str]:
+def _judged(one: dict[str, Any], left: str) -> list[str]:
     """What the control slice says of the last round that was judged."""
     lines = [f"round {one['round']}, judged by {one['labels']} labels drawn at random:"]
     for name, what in (
@@ -251,7 +286,7 @@ def _judged(one: dict[str, Any], left: int) -> list[str]:
     ):
         if name in one:
             lines.append(f"  {what}: {_interval(one[name], signed=name in ('gain', 'last'))}")
-    return [*lines, f"  {one['verdict']}; {left} labels left"]
+    return [*lines, f"  {one['verdict']}; {left} left"]
 
 
 def _interval(told: dict[str, Any], *, signed: bool) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import regex
 from jaxtyping import Int
 
-from polymux.errors import UsageError
+from polymux.errors import BudgetError, UsageError
 from polymux.prescribe.pools import EncodedPool
 from polymux.records import Example
 from polymux.selection.limits import Limits, Terms
@@ -132,24 +132,29 @@ def is_limited(told: Budgeting) -> bool:
     return told["budget_in"] != "examples" or any(told[name] for name in names)  # type: ignore[literal-required]
 
 
-def limits_on(
-    pool: EncodedPool, budget: int, told: Budgeting, taken: frozenset[Hashable] = frozenset()
-) -> tuple[Limits, int]:
+def limits_on(pool: EncodedPool, budget: int, told: Budgeting) -> tuple[Limits, int]:
     """The limits of a choice from this pool, and how many examples the budget buys about.
 
+    Of groups of which something is excluded, as bought before, nothing more is bought.
+
     Raises:
-        UsageError: a language that the pool does not have, or not even one example is affordable.
+        UsageError: a language that the pool does not have.
+        BudgetError: not even one example is affordable.
     """
     _refuse_strangers(told, pool.languages)
     cost = cost_of(told["budget_in"], told["rates"], told["per"])
     terms = partial(_terms, pool, cost, told["one_of"])
+    taken: frozenset[Hashable] = frozenset()
+    if told["one_of"] is not None:
+        before = pool.examples(pool.barred_rows).values()
+        taken = frozenset(group_of(example, told["one_of"]) for example in before)
     limits = Limits(terms, at_least=told["at_least"], at_most=told["at_most"], taken=taken)
     if told["budget_in"] == "examples":
         return limits, min(budget, pool.counts.eligible)
     costs = terms(pool.rows).costs
     cheapest = float(costs.min())
     if cheapest > budget:
-        raise UsageError(
+        raise BudgetError(
             f"{budget} {told['budget_in']} buy no example: the cheapest costs {cheapest:g}",
             "give a larger --budget",
         )

@@ -38,6 +38,7 @@ class _Seen:
     first: int
     fingerprint: str
     kept: Bool[np.ndarray, "n"]
+    barred: Bool[np.ndarray, "n"]
     languages: tuple[str | None, ...]
 
 
@@ -112,7 +113,7 @@ class EncodedPool:
                 counts.overlap += int(overlap.contains(encodings.hashes[kept]).sum())
             counts.truncated += int((encodings.lost[kept] > 0).sum())
             counts.words_lost += int(encodings.lost[kept].sum())
-            self._shards.append(_Seen(shard.first, shard.fingerprint, kept, languages))
+            self._shards.append(_Seen(shard.first, shard.fingerprint, kept, is_barred, languages))
             self._hold(shard)
             eligible = replace(encodings, languages=languages).take(kept)
             self.languages.update(language or "" for language in eligible.languages or ())
@@ -133,6 +134,11 @@ class EncodedPool:
     def rows(self) -> Int[np.ndarray, "eligible"]:
         """The rows of what may be chosen."""
         return np.concatenate([seen.first + np.flatnonzero(seen.kept) for seen in self._shards])
+
+    @property
+    def barred_rows(self) -> Int[np.ndarray, "barred"]:
+        """The rows of what may not be chosen, though it stands there."""
+        return np.concatenate([seen.first + np.flatnonzero(seen.barred) for seen in self._shards])
 
     @property
     def bytes(self) -> int:

@@ -1,0 +1,56 @@
+"""What a campaign has spent, in the unit of its budget, and what each choice may cost and hold."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from polymux.annotation import Answer
+from polymux.campaign.settings import Costs
+from polymux.prescribe.costs import SIZES, cost_of
+from polymux.records import Example
+
+# Fewer timed labels of a language say little of what it takes.
+TIMED = 10
+
+Timed = Iterable[tuple[Example, Iterable[Answer]]]
+
+
+def measured_rates(costs: Costs, timed: Timed) -> dict[str, float]:
+    """Minutes by language, from what tools told of the time that labels took (`lead_time`).
+
+    Time of what was skipped counts too: it is part of what a label takes.
+    """
+    if costs.unit != "minutes" or not costs.measured:
+        return dict(costs.rates)
+    minutes: dict[str, float] = defaultdict(float)
+    sizes: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    for example, answers in timed:
+        given = [answer for answer in answers if answer.seconds is not None]
+        language = example.language or ""
+        minutes[language] += sum(answer.seconds or 0.0 for answer in given) / 60
+        labelled = sum(answer.state == "labelled" for answer in given)
+        sizes[language] += labelled * SIZES[costs.per](example)
+        labels[language] += labelled
+    known = {
+        name: minutes[name] / sizes[name]
+        for name, count in labels.items()
+        if count >= TIMED and minutes[name] > 0
+    }
+    return {**costs.rates, **known}
+
+
+def cost_by(costs: Costs, rates: Mapping[str, float]) -> Callable[[Example], float]:
+    """What an example costs, in the unit of the budget."""
+    return cost_of(costs.unit, rates, costs.per)
+
+
+def paid(
+    costs: Costs, cost: Callable[[Example], float], example: Example, answers: Iterable[Answer]
+) -> float:
+    """What a label took: the minutes that were told, else what was expected."""
+    told = [answer.seconds for answer in answers if answer.seconds is not None]
+    if costs.unit == "minutes" and costs.measured and told:
+        return float(sum(told)) / 60
+    return cost(example)
