@@ -11,11 +11,13 @@ from pathlib import Path
 
 from polymux.annotation import (
     argilla,
+    conll,
     doccano,
     jsonl,
     label_studio,
     label_studio_server,
     prodigy,
+    squad,
     webanno,
 )
 from polymux.annotation.batch import Answer, Batch, Item, Sent, State, span_kinds
@@ -91,6 +93,14 @@ FORMATS: dict[str, Format] = {
         tasks=("token-classification", "text-classification"),
     ),
     "prodigy": Format("Prodigy's tasks", ".jsonl", prodigy.load, prodigy.dump, suggests=True),
+    "conll": Format(
+        "CoNLL columns, a line a word",
+        ".conll",
+        conll.load,
+        conll.dump,
+        tasks=("token-classification",),
+    ),
+    "squad": Format("SQuAD v2", ".json", squad.load, squad.dump, tasks=("question-answering",)),
     "argilla": Format("records of Argilla 2", ".json", argilla.load),
     "webanno": Format(
         "WebAnno TSV 3.3 of INCEpTION", ".tsv", webanno.load, tasks=("token-classification",)

@@ -10,13 +10,14 @@ nobody looked at says that it holds no span.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from polymux.annotation.batch import Answer, Batch, Item
 from polymux.annotation.told import code_points
+from polymux.annotation.waiting import Waiting
 from polymux.annotation.words import Span, labels_of, laid_out
 from polymux.errors import InputError
 
@@ -76,12 +77,12 @@ def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:
     except InputError as error:
         raise InputError(error.what, error.hint, file=str(path), line=error.line) from error
     who = path.stem if path.parts[-3:-2] == ("annotation",) else None
-    waiting = _Waiting(batch)
+    waiting = Waiting(batch)
     read = [_read(sentence, column, len(columns)) for sentence in sentences]
     seen = Counter(number for marks in read for number in marks.numbers)
     for sentence, marks in zip(sentences, read, strict=True):
         try:
-            item = waiting.take(sentence, marks)
+            item = waiting.take(sentence.id, marks.words, sentence.text)
             if marks.error is not None:
                 raise InputError(
                     f"{item.id}: {marks.error.what}", marks.error.hint, line=marks.error.line
@@ -108,45 +109,6 @@ def _answer(
         return Answer(item.id, {"tokens": text}, "labelled", None, who, None, sentence.line)
     label = labels_of(as_here, marks.spans, batch)
     return Answer(item.id, item.fields, "labelled", label, who, None, sentence.line)
-
-
-class _Waiting:
-    """Items that no sentence was found for yet."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._items = batch.items
-        self._places = {item.id: place for place, item in enumerate(batch.items)}
-        self._by_letters: dict[str, list[int]] = defaultdict(list)
-        for place, item in enumerate(batch.items):
-            self._by_letters[_letters("".join(item.fields["tokens"]))].append(place)
-        self._taken: set[int] = set()
-        self._next = 0
-
-    def take(self, sentence: _Sentence, marks: _Marks) -> Item:
-        """The item of a sentence: by its id, else by its text in the order of the batch."""
-        place = self._places.get(sentence.id or "")
-        if place is None:
-            place = self._by_text(sentence.text, marks.words)
-        self._taken.add(place)
-        self._next = place + 1
-        return self._items[place]
-
-    def _by_text(self, text: str, words: tuple[str, ...]) -> int:
-        places = [p for p in self._by_letters[_letters(text)] if p not in self._taken]
-        same = [place for place in places if self._items[place].fields["tokens"] == words]
-        if places:
-            return (same or places)[0]
-        due = self._items[self._next : self._next + 1]
-        self._next += 1
-        expected = "".join(f"; next is {i.id}: {laid_out(i)[0][:120]!a}" for i in due)
-        raise InputError(
-            f"the sentence {text[:120]!a} is none that waits for an answer{expected}",
-            "keep sentences as they were issued, each once and in their order",
-        )
-
-
-def _letters(text: str) -> str:
-    return "".join(text.split())
 
 
 def _parts(path: Path, batch: Batch) -> tuple[list[str], list[_Sentence]]:
