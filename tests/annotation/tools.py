@@ -81,6 +81,8 @@ def doccano(dumped: bytes, batch: Batch) -> bytes:
 
 FINISH: dict[str, Finish] = {
     "jsonl": as_it_is,
+    "csv": as_it_is,
+    "xlsx": as_it_is,
     "conll": as_it_is,
     "squad": as_it_is,
     "prodigy": prodigy,

@@ -12,6 +12,7 @@ from pathlib import Path
 from polymux.annotation import (
     argilla,
     conll,
+    csv_sheet,
     doccano,
     jsonl,
     label_studio,
@@ -19,6 +20,7 @@ from polymux.annotation import (
     prodigy,
     squad,
     webanno,
+    xlsx_sheet,
 )
 from polymux.annotation.batch import Answer, Batch, Item, Sent, State, span_kinds
 from polymux.annotation.check import checked
@@ -76,6 +78,8 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "jsonl": Format("a JSON object a line, polymux's own", ".jsonl", jsonl.load, jsonl.dump),
+    "csv": Format("a sheet to fill in, for every program", ".csv", csv_sheet.load, csv_sheet.dump),
+    "xlsx": Format("a sheet to fill in, for Excel", ".xlsx", xlsx_sheet.load, xlsx_sheet.dump),
     "label-studio": Format(
         "Label Studio's tasks and exports",
         ".json",
