@@ -17,6 +17,19 @@ settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+DEMO, TREEBANKS = "demo", "udpos"
+
+
+def corpora() -> list[str]:
+    """What campaigns are run on from their beginning to their end."""
+    return [DEMO, TREEBANKS] if os.environ.get("POLYMUX_DATA") else [DEMO]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say on which corpora."""
+    terminalreporter.write_line(f"whole campaigns are run on: {', '.join(corpora())}")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache of the tests' own: nothing is taken from the user's, nothing is left in it."""

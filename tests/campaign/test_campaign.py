@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.campaign.worlds import answered, gold, write_world
+from tests.campaign.worlds import Gold, answered, gold, write_treebanks, write_world
+from tests.conftest import DEMO, corpora
 
 from polymux.campaign import Settings, advance, export, init, status, take
 from polymux.campaign.ledger import Ledger
@@ -54,7 +56,7 @@ mortal(Checkpoint, "save", once=True)
 steps.train = partial(steps.train, checkpoint_seconds=0.0)
 mortal(steps, "train")
 mortal(steps, "evaluate")
-print(advance(sys.argv[1]).finished)
+print(advance(sys.argv[1], partial="PARTIAL" in os.environ).finished)
 """
 
 
@@ -62,12 +64,24 @@ print(advance(sys.argv[1]).finished)
 class World:
     folder: Path
     settings: Settings
+    known: Gold
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
-    return World(folder, write_world(folder))
+    return World(folder, write_world(folder), gold())
+
+
+@pytest.fixture(scope="module", params=corpora())
+def each_world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, world: World
+) -> World:
+    """The demo's utterances, and real treebanks where they are."""
+    if request.param == DEMO:
+        return world
+    folder = tmp_path_factory.mktemp("treebanks")
+    return World(folder, *write_treebanks(folder, Path(os.environ["POLYMUX_DATA"])))
 
 
 def finished(world: World, run: Path) -> Path:
@@ -75,13 +89,18 @@ def finished(world: World, run: Path) -> Path:
     init(run, world.settings)
     while not advance(run).finished:
         export(run, run.parent / "round.jsonl", "jsonl")
-        take(run, answered(run.parent / "round.jsonl"), "jsonl")
+        take(run, answered(run.parent / "round.jsonl", known=world.known), "jsonl")
     return run
 
 
 @pytest.fixture(scope="module")
 def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return finished(world, tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(scope="module")
+def each_whole(each_world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished(each_world, tmp_path_factory.mktemp("each") / "run")
 
 
 def events(run: Path) -> list[dict[str, Any]]:
@@ -98,19 +117,23 @@ def models(run: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_budget_is_spent_in_equal_rounds_and_the_last_takes_the_remainder(whole: Path) -> None:
-    told = status(whole)
+def test_the_budget_is_spent_in_equal_rounds_and_the_last_takes_the_remainder(
+    each_whole: Path,
+) -> None:
+    told = status(each_whole)
     assert [one["labelled"] for one in told["rounds"]] == [3, 3, 5]
     assert (told["labelled"], told["left"]) == (11, 0)
     assert [one["round"] for one in told["scores"]] == [0, 1, 2, 3]
-    assert len(models(whole)) == 3
+    assert len(models(each_whole)) == 3
 
 
-def test_nothing_is_issued_twice_and_the_labels_are_those_that_were_given(whole: Path) -> None:
-    state = read_state(whole)
+def test_nothing_is_issued_twice_and_the_labels_are_those_that_were_given(
+    each_world: World, each_whole: Path
+) -> None:
+    state = read_state(each_whole)
     tokens = Counter(example.fields["tokens"] for example in state.issued)
     assert set(tokens.values()) == {1}
-    known = gold()
+    known = each_world.known
     assert [e.label for e in state.labelled] == [known[e.fields["tokens"]] for e in state.labelled]
 
 
@@ -122,11 +145,11 @@ def test_a_finished_campaign_does_nothing_more(whole: Path) -> None:
 
 
 def test_killed_after_everything_it_writes_a_campaign_ends_as_if_undisturbed(
-    world: World, whole: Path, tmp_path: Path
+    each_world: World, each_whole: Path, tmp_path: Path
 ) -> None:
     run, marks = tmp_path / "run", tmp_path / "marks"
     marks.mkdir()
-    init(run, world.settings)
+    init(run, each_world.settings)
     killed = 0
     for _ in range(80):
         ended = subprocess.run(
@@ -136,7 +159,8 @@ def test_killed_after_everything_it_writes_a_campaign_ends_as_if_undisturbed(
             if ended.stdout.split() == [b"True"]:
                 break
             export(run, tmp_path / "round.jsonl", "jsonl")
-            take(run, answered(tmp_path / "round.jsonl"), "jsonl")
+            sheet = answered(tmp_path / "round.jsonl", known=each_world.known)
+            take(run, sheet, "jsonl")
             continue
         assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
         killed += 1
@@ -144,8 +168,8 @@ def test_killed_after_everything_it_writes_a_campaign_ends_as_if_undisturbed(
     # Three choices, trainings and scores (the start model too), one training in its middle.
     assert kinds == {"add": 6, "write": 3, "train": 3, "evaluate": 4, "save": 1}
     assert killed == sum(kinds.values())
-    assert events(run) == events(whole)
-    assert models(run) == models(whole)
+    assert events(run) == events(each_whole)
+    assert models(run) == models(each_whole)
 
 
 def test_what_cannot_be_labelled_is_replaced_and_partial_labels_are_enough_if_asked(
@@ -292,8 +316,9 @@ def test_a_half_written_line_of_the_ledger_was_never_said(whole: Path, tmp_path:
     with path.open("ab") as file:
         file.write('{"event": "answers", "round": 3, "an é'.encode()[:-1])
     assert events(tmp_path / "run") == before
-    Ledger(path).add("closed", round=3)
+    Ledger(path).add("closed", round=3, why="a\u2028b\x85c\r\n")
     assert events(tmp_path / "run")[:-1] == before
+    assert events(tmp_path / "run")[-1]["why"] == "a\u2028b\x85c\r\n"
 
 
 def test_a_choice_ahead_is_given_out_while_the_model_is_still_to_be_trained(
@@ -333,6 +358,46 @@ def test_a_choice_ahead_that_was_not_given_out_is_made_anew_by_the_trained_model
     kept = [event for event in events(run) if event["event"] != "ahead"]
     assert kept == events(whole)
     assert models(run) == models(whole)
+
+
+def test_labels_come_in_while_another_process_trains(world: World, tmp_path: Path) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    with claimed(run):
+        export(run, sheet, "jsonl")
+        assert len(take(run, answered(sheet), "jsonl").answers) == 3
+    with claimed(run / "exchange"), pytest.raises(UsageError, match="another polymux"):
+        take(run, sheet, "jsonl")
+
+
+def test_a_training_that_was_killed_begins_anew_when_labels_or_settings_changed(
+    world: World, tmp_path: Path
+) -> None:
+    run, sheet, marks = tmp_path / "run", tmp_path / "round.jsonl", tmp_path / "marks"
+    marks.mkdir()
+    init(run, world.settings)
+    advance(run)
+    export(run, sheet, "jsonl")
+    shutil.copy(sheet, tmp_path / "late.jsonl")
+    take(run, answered(sheet, {0: None}), "jsonl")
+    ended = subprocess.run(
+        [sys.executable, "-c", MORTAL.replace('mortal(Ledger, "add")', ""), str(run), str(marks)],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PARTIAL": "1"},
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    assert [mark.name for mark in marks.iterdir()] == ["save-0"]
+    assert (run / "rounds/01/.model.training/state.pt").is_file()
+    # A label that comes in late, and another rate.
+    take(run, answered(tmp_path / "late.jsonl"), "jsonl")
+    file = run / "run.toml"
+    file.write_text(file.read_text("utf-8").replace("lr = 0.001", "lr = 0.002"), "utf-8")
+    assert advance(run).done[0] == "round 1: trained"
+    assert not list((run / "rounds/01").glob(".*"))
+    told = json.loads((run / "rounds/01/model/training.json").read_text("utf-8"))
+    assert told["examples"] == 3
 
 
 def test_what_annotators_disagree_about_waits_for_one_who_decides(

@@ -16,6 +16,9 @@ from polymux.errors import UsageError
 from polymux.folders import claimed
 from polymux.progress import Progress
 
+# Who gives out or takes back works alone, and beside who trains: nobody waits for a model.
+EXCHANGE = "exchange"
+
 
 def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool = False) -> int:
     """Write what waits for labels as a file of an annotation tool; how many examples.
@@ -32,7 +35,8 @@ def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool
         raise UsageError(f"{format_} is only read", "choose a format that is written")
     if made.tasks and read_settings(Path(folder)).task not in made.tasks:
         raise UsageError(f"{format_} has no place for this task", "choose another format")
-    batch, count = _asked(Path(folder), conflicts=conflicts, suggests=made.suggests)
+    with claimed(Path(folder) / EXCHANGE):
+        batch, count = _asked(Path(folder), conflicts=conflicts, suggests=made.suggests)
     path = Path(out)
     files = {path: made.dump(batch)}
     if made.beside is not None:
@@ -78,7 +82,7 @@ def send(
     out = Path(folder)
     read_settings(out)
     server = _server(format_)
-    with claimed(out):
+    with claimed(out / EXCHANGE):
         batch, _ = _asked(out, conflicts=conflicts, suggests=True)
         return server.send(batch, url, project, progress)
 
@@ -93,7 +97,7 @@ def take(folder: str | Path, path: str | Path, format_: str, *, decides: bool = 
     """
     out = Path(folder)
     read_settings(out)
-    with claimed(out):
+    with claimed(out / EXCHANGE):
         state = read_state(out)
         read = partial(format_named(format_).load, Path(path))
         return steps.take(state, read, str(path), decides=decides)
@@ -112,7 +116,7 @@ def fetch(
     out = Path(folder)
     read_settings(out)
     server = _server(format_)
-    with claimed(out):
+    with claimed(out / EXCHANGE):
         page, read = server.fetch(url, project)
         return steps.take(read_state(out), read, page, decides=decides)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +27,8 @@ class Ledger:
     path: Path
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for line in self._whole().splitlines():
+        # splitlines would also break at the line separators that JSON leaves as they are.
+        for line in filter(None, self._whole().split("\n")):
             try:
                 yield json.loads(line)
             except ValueError as error:
@@ -36,16 +39,16 @@ class Ledger:
 
     def add(self, event: str, **told: Any) -> None:
         """Write an event down, to the disk, before anything goes on."""
-        whole = self._whole().encode()
         stamped: Mapping[str, Any] = {
             "event": event,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             **told,
         }
         line = json.dumps(stamped, ensure_ascii=False) + "\n"
-        with self.path.open("r+b" if self.path.exists() else "wb") as file:
-            file.truncate(len(whole))
-            file.seek(len(whole))
+        with self.path.open("a+b") as file, _alone(file.fileno()):
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
@@ -56,3 +59,18 @@ class Ledger:
             return ""
         data = self.path.read_bytes()
         return data[: data.rfind(b"\n") + 1].decode()
+
+
+@contextmanager
+def _alone(file: int) -> Iterator[None]:
+    """Labels may come in while a model is trained: one line at a time is written."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +200,18 @@ def learn(state: State, number: int, *, progress: Progress | None) -> None:
     fit(state, begin, state.training(number), out, seed=seed, progress=progress)
 
 
+def fingerprint(state: State, begin: int, labelled: Sequence[Example], seed: int) -> str:
+    """What a training stands on: its start, its labels, its settings."""
+    told = [
+        model_path(state, begin),
+        state.settings.training.model_dump(),
+        state.labels,
+        seed,
+        [(one.id, one.label) for one in labelled],
+    ]
+    return blake2b(repr(told).encode(), digest_size=16).hexdigest()
+
+
 def fit(
     state: State,
     begin: int,
@@ -207,9 +221,20 @@ def fit(
     seed: int,
     progress: Progress | None,
 ) -> None:
-    """Train the model of round `begin` on these labels, as the settings say."""
+    """Train the model of round `begin` on these labels, as the settings say.
+
+    What a killed training of other labels or settings left here is thrown away: labels may come in
+    late, and settings may change, while nothing trains.
+    """
     settings = state.settings
     how = settings.training
+    mark = out.with_name(f".{out.name}.of")
+    asked = fingerprint(state, begin, labelled, seed)
+    if not mark.is_file() or mark.read_text(encoding="utf-8") != asked:
+        for left in (out, out.with_name(f".{out.name}.training")):
+            shutil.rmtree(left, ignore_errors=True)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(asked, encoding="utf-8")
     train(
         model_path(state, begin),
         Pool.of(labelled, settings.task, name="labels"),
@@ -224,6 +249,7 @@ def fit(
         resume=True,
         progress=progress,
     )
+    mark.unlink()
 
 
 def score(state: State, number: int, *, progress: Progress | None) -> None:

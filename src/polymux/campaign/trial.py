@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
 from polymux.campaign.state import State
-from polymux.campaign.steps import fit
+from polymux.campaign.steps import fingerprint, fit
 from polymux.encoders import Model
 from polymux.evaluate import label
 from polymux.intervals import Parts
@@ -30,16 +31,21 @@ def trial(
 ) -> Parts:
     """Each asked example's parts of the score, by the start model trained on these labels.
 
-    Killed, it goes on; what was counted before, in a file of this name in `out`, is not made again.
+    Killed, it goes on; what was counted before of the same training, in a file of this name in
+    `out`, is not made again.
     """
     file, place = out / f"{name}.json", out / f".{name}.training"
+    of = [fingerprint(state, 0, labels, seed), [(one.id, one.label) for one in asked]]
+    told = blake2b(repr(of).encode(), digest_size=16).hexdigest()
     if file.is_file():
-        return np.array(json.loads(file.read_text(encoding="utf-8")))
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if known["of"] == told:
+            return np.array(known["parts"])
     fit(state, 0, labels, place, seed=seed, progress=progress)
     loaded = Model(str(place), task=state.settings.task, device=state.settings.device)
     parts = counts(loaded, asked)
     draft = out / f".{name}.json.part"
-    draft.write_text(json.dumps(parts.tolist()), encoding="utf-8")
+    draft.write_text(json.dumps({"of": told, "parts": parts.tolist()}), encoding="utf-8")
     draft.replace(file)
     shutil.rmtree(place)
     return parts

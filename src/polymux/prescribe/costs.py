@@ -146,7 +146,7 @@ def limits_on(pool: EncodedPool, budget: int, told: Budgeting) -> tuple[Limits, 
     terms = partial(_terms, pool, cost, told["one_of"])
     taken: frozenset[Hashable] = frozenset()
     if told["one_of"] is not None:
-        before = pool.examples(pool.barred_rows).values()
+        before = pool.examples(pool.excluded_rows).values()
         taken = frozenset(group_of(example, told["one_of"]) for example in before)
     limits = Limits(terms, at_least=told["at_least"], at_most=told["at_most"], taken=taken)
     if told["budget_in"] == "examples":

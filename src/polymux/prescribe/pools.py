@@ -38,7 +38,7 @@ class _Seen:
     first: int
     fingerprint: str
     kept: Bool[np.ndarray, "n"]
-    barred: Bool[np.ndarray, "n"]
+    excluded: Bool[np.ndarray, "n"]
     languages: tuple[str | None, ...]
 
 
@@ -100,9 +100,8 @@ class EncodedPool:
             digest.update(encodings.hashes.tobytes())
             is_first = known.add(encodings.hashes)
             languages = tuple(encodings.languages or [None] * len(encodings))
-            is_barred = barred.contains(encodings.hashes)
-            if without:
-                is_barred |= np.array([language in without for language in languages])
+            is_excluded = barred.contains(encodings.hashes)
+            is_barred = is_excluded | np.array([language in without for language in languages])
             kept = is_first & ~is_barred
             counts = self.counts
             counts.read += len(encodings)
@@ -113,7 +112,7 @@ class EncodedPool:
                 counts.overlap += int(overlap.contains(encodings.hashes[kept]).sum())
             counts.truncated += int((encodings.lost[kept] > 0).sum())
             counts.words_lost += int(encodings.lost[kept].sum())
-            self._shards.append(_Seen(shard.first, shard.fingerprint, kept, is_barred, languages))
+            self._shards.append(_Seen(shard.first, shard.fingerprint, kept, is_excluded, languages))
             self._hold(shard)
             eligible = replace(encodings, languages=languages).take(kept)
             self.languages.update(language or "" for language in eligible.languages or ())
@@ -136,9 +135,9 @@ class EncodedPool:
         return np.concatenate([seen.first + np.flatnonzero(seen.kept) for seen in self._shards])
 
     @property
-    def barred_rows(self) -> Int[np.ndarray, "barred"]:
-        """The rows of what may not be chosen, though it stands there."""
-        return np.concatenate([seen.first + np.flatnonzero(seen.barred) for seen in self._shards])
+    def excluded_rows(self) -> Int[np.ndarray, "excluded"]:
+        """The rows of what was bought before, or may not be chosen for another reason."""
+        return np.concatenate([seen.first + np.flatnonzero(seen.excluded) for seen in self._shards])
 
     @property
     def bytes(self) -> int:
