@@ -122,4 +122,3 @@ def test_trainings_with_luck_make_a_difference_less_sure() -> None:
 def test_equal_models_gain_nothing_for_sure() -> None:
     same = [ones(np.array([True, False, True]))] * 5
     assert gain(same, same) == Interval(0.0, 0.0, 0.0, 3)
-    assert gain(same, same).holds_zero

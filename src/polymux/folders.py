@@ -62,7 +62,7 @@ def claimed(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UsageError(
                 f"another polymux is working for {folder}",
-                "wait for it, or give --out another folder",
+                "wait for it, or work in another folder",
             ) from None
         try:
             yield

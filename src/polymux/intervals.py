@@ -30,11 +30,6 @@ class Interval:
     n: int
     """Examples that it rests on."""
 
-    @property
-    def holds_zero(self) -> bool:
-        """Whether nothing can be said of the sign."""
-        return self.low <= 0 <= self.high
-
 
 def score_interval(parts: Parts) -> Interval:
     """The score of all examples from which these were drawn at random.

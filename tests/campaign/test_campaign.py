@@ -328,7 +328,7 @@ def test_a_choice_ahead_is_given_out_while_the_model_is_still_to_be_trained(
     init(run, world.settings)
     advance(run)
     due = advance(run, ahead=True)
-    assert due.done == ("round 2: 3 examples chosen ahead",)
+    assert due.done == ("round 2: chosen ahead for 3 labels",)
     assert advance(run, ahead=True).done == ()
     # The first round goes out first.
     first = read_state(run).rounds[0].waiting
@@ -339,9 +339,9 @@ def test_a_choice_ahead_is_given_out_while_the_model_is_still_to_be_trained(
     given = state.rounds[1].waiting
     assert (len(state.rounds), state.ahead) == (2, None)
     assert not set(given) & set(first)
-    assert advance(run).done == ("round 1: trained", "round 1: scored")
+    assert advance(run).done == ("round 1: closed", "round 1: trained", "round 1: scored")
     take(run, answered(sheet), "jsonl")
-    assert advance(run).done[-1] == "round 3: 5 examples chosen"
+    assert advance(run).done[-1] == "round 3: chosen for 5 labels"
     assert [len(one.labelled) for one in read_state(run).rounds] == [3, 3, 0]
 
 
@@ -394,10 +394,92 @@ def test_a_training_that_was_killed_begins_anew_when_labels_or_settings_changed(
     take(run, answered(tmp_path / "late.jsonl"), "jsonl")
     file = run / "run.toml"
     file.write_text(file.read_text("utf-8").replace("lr = 0.001", "lr = 0.002"), "utf-8")
-    assert advance(run).done[0] == "round 1: trained"
-    assert not list((run / "rounds/01").glob(".*"))
+    assert "round 1: trained" in advance(run).done
+    assert not list((run / "rounds/01").glob(".model*"))
     told = json.loads((run / "rounds/01/model/training.json").read_text("utf-8"))
     assert told["examples"] == 3
+
+
+def test_a_round_that_nobody_has_seen_is_not_closed(world: World, tmp_path: Path) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    assert advance(run, partial=True).waiting == 3
+    assert advance(run, partial=True).waiting == 3
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet, {0: None}), "jsonl")
+    assert advance(run, partial=True).done[0] == "round 1: closed in part"
+    # Said once more, as after a kill, it closes nothing that was chosen since.
+    assert advance(run, partial=True).done == ()
+    assert [one.closed for one in read_state(run).rounds] == [True, False]
+
+
+def test_a_ranking_of_before_is_not_used_again(world: World, tmp_path: Path) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    advance(run, ahead=True)
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet, {0: "skipped"}), "jsonl")
+    # The replacement is what stood first ahead; ahead is chosen anew without it.
+    advance(run, ahead=True)
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet), "jsonl")
+    export(run, sheet, "jsonl")
+    tokens = Counter(example.fields["tokens"] for example in read_state(run).issued)
+    assert set(tokens.values()) == {1}
+    assert len(tokens) == 7
+
+
+def test_what_went_out_while_a_round_was_chosen_stays_what_it_is(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from polymux.campaign import choose
+
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    advance(run, ahead=True)
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet), "jsonl")
+    ahead = read_state(run).ahead
+    assert ahead is not None
+    whole = choose._ranked
+
+    def slow(*given: Any) -> Any:
+        made = whole(*given)
+        # Meanwhile somebody takes the batch that was chosen ahead.
+        assert export(run, sheet, "jsonl") == 3
+        return made
+
+    monkeypatch.setattr(choose, "_ranked", slow)
+    assert advance(run).waiting == 3
+    assert list(read_state(run).rounds[1].issued) == ahead["ids"]
+
+
+def test_what_nobody_could_label_leaves_the_model_of_before(world: World, tmp_path: Path) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    small = tmp_path / "pool.conll"
+    lines = (world.folder / "es/pool.conll").read_text("utf-8").split("\n\n")[:4]
+    small.write_text("\n\n".join(lines) + "\n\n", "utf-8")
+    settings = {"source": (str(small),), "budget": 4, "rounds": 2, "language": None, "test": ()}
+    init(run, world.settings.model_copy(update=settings))
+    while advance(run).waiting:
+        export(run, sheet, "jsonl")
+        take(run, answered(sheet, dict.fromkeys(range(4), "skipped")), "jsonl")
+    due = advance(run)
+    assert due.finished
+    assert str(world.folder / "start") in due.say
+
+
+def test_sheets_of_two_people_are_told_apart_by_name(world: World, tmp_path: Path) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    export(run, sheet, "jsonl")
+    answered(sheet)
+    for who in ("ada", "bo"):
+        assert len(take(run, sheet, "jsonl", annotator=who).answers) == 3
+    assert {tuple(given) for given in read_state(run).rounds[0].answers.values()} == {("ada", "bo")}
 
 
 def test_what_annotators_disagree_about_waits_for_one_who_decides(

@@ -22,9 +22,10 @@ from polymux.campaign import Control, Settings, advance, export, init, replay, r
 from polymux.campaign.control import OF_TARGET, slice_of
 from polymux.campaign.judge import verdict
 from polymux.campaign.ledger import Ledger
-from polymux.campaign.settings import Training, as_toml, read_settings
+from polymux.campaign.settings import Limits, Training, as_toml, read_settings
 from polymux.campaign.state import State, read_state
 from polymux.campaign.steps import pool
+from polymux.records import Example, Pool
 
 # Runs until its judgement has written one of its files, then dies.
 MORTAL = """
@@ -138,6 +139,24 @@ def test_every_example_of_the_pool_is_drawn_equally_often(world: World, tmp_path
     assert low <= min(counts.get(name, 0) for name in counts)
     assert max(counts.values()) <= high
     assert len(counts) == size
+
+
+def test_copies_crowd_nobody_out_of_the_slice(world: World, tmp_path: Path) -> None:
+    same = Example("a#0", "a", 1, {"tokens": ("OK",)})
+    others = [Example(f"a#{n}", "a", n, {"tokens": (f"w{n}",)}) for n in range(1, 100)]
+    source = Pool.of([*[same] * 50, *others], "token-classification")
+    for seed in range(50):
+        settings = world.settings.model_copy(update={"seed": seed})
+        state = State(tmp_path, settings, Ledger(tmp_path / "none"), (), [])
+        assert len(slice_of(state, 20, source, source).fresh) == 10
+
+
+def test_of_each_group_the_slice_holds_one(world: World, tmp_path: Path) -> None:
+    settings = world.settings.model_copy(update={"limits": Limits(one_of="number")})
+    state = State(tmp_path, settings, Ledger(tmp_path / "none"), (), [])
+    drawn = slice_of(state, 60, pool(state, "source"), pool(state, "target"))
+    numbers = [example.id.split("#")[1] for example in drawn.fresh]
+    assert len(set(numbers)) == len(numbers) == 30
 
 
 def test_a_round_is_judged_once_its_model_is_there(judged: Path) -> None:

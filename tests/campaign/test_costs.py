@@ -141,8 +141,62 @@ def test_a_rate_is_measured_once_enough_labels_tell_of_their_time() -> None:
     assert measured_rates(costs, both) == {"*": 1.0, "hi": 1.0}
     plain = costs.model_copy(update={"measured": False})
     assert measured_rates(plain, answers(TIMED)) == {"*": 1.0, "hi": 3.0}
-    assert paid(costs, lambda one: 7.0, example, answers(1)[0][1]) == 1.0
-    assert paid(plain, lambda one: 7.0, example, answers(1)[0][1]) == 7.0
+    given = answers(1)[0][1]
+
+    def took(how: Costs, *, is_labelled: bool) -> float:
+        return paid(how, lambda one: 7.0, example, given, is_labelled=is_labelled)
+
+    assert took(costs, is_labelled=True) == took(costs, is_labelled=False) == 1.0
+    assert (took(plain, is_labelled=True), took(plain, is_labelled=False)) == (7.0, 0.0)
+
+
+def test_minutes_add_up_with_several_annotators() -> None:
+    costs = Costs(unit="minutes", rates={"*": 9.0}, per="example")
+    example = Example("a#1", "a", 1, {"tokens": ("x",)}, language="hi")
+    three = [Answer("a#1", {}, "labelled", ("O",), who, 60.0) for who in "abc"]
+    rates = measured_rates(costs, [(example, three)] * TIMED)
+    assert rates["hi"] == 3.0
+    assert paid(costs, lambda one: rates["hi"], example, three, is_labelled=True) == 3.0
+
+
+def test_a_language_that_is_used_up_stops_nothing(world: World, tmp_path: Path) -> None:
+    update = {
+        "budget": 70,
+        "limits": Limits(at_least={"de": 40}, without=("fr",)),
+        "control": Control(share=0.0),
+    }
+    # The first round has room for 35 of them.
+    state = finished(tmp_path / "run", world.settings.model_copy(update=update))
+    assert Counter(example.language for example in state.labelled)["de"] == 40
+    assert len(state.labelled) == 70
+
+
+def test_a_pool_that_is_used_up_but_for_barred_languages_ends_it(
+    world: World, tmp_path: Path
+) -> None:
+    update = {
+        "budget": 4000,
+        "costs": Costs(unit="characters"),
+        "limits": Limits(without=("es",)),
+    }
+    state = finished(tmp_path / "run", world.settings.model_copy(update=update))
+    assert len(state.labelled) == 40
+    assert state.spent < 4000
+    plain = {"budget": 41, "costs": Costs(), "limits": Limits(without=("es",))}
+    with pytest.raises(UsageError, match="40 different examples for a budget of 41"):
+        init(tmp_path / "other", world.settings.model_copy(update=plain))
+
+
+def test_what_is_barred_needs_no_rate(world: World, tmp_path: Path) -> None:
+    update = {
+        "budget": 20,
+        "costs": Costs(unit="money", rates={"es": 0.1}),
+        "limits": Limits(without=("de",)),
+    }
+    state = finished(tmp_path / "run", world.settings.model_copy(update=update))
+    assert 18 < state.spent <= 20
+    with pytest.raises(UsageError, match="no rate for the language 'de'"):
+        init(tmp_path / "x", world.settings.model_copy(update=update | {"limits": Limits()}))
 
 
 def test_what_cannot_be_is_told_at_the_beginning(world: World, tmp_path: Path) -> None:

@@ -227,6 +227,16 @@ def test_an_interval_that_holds_zero_tells_nothing(full):
     assert rows(text, "**NER, zero-shot**")["low"][-1] == "hl is better"
 
 
+def test_systems_that_learned_nothing_are_told_before_the_claims(full):
+    assert "Be careful" not in markdown(full)
+    probe = full["probes"]["pos"]
+    probe["systems"] = dict.fromkeys(probe["systems"], probe["systems"]["student"])
+    text = markdown(full)
+    said = text.index("Be careful with POS: the best trained system")
+    assert text.index("## The slides' claims") < said < text.index("| claim of the slides")
+    assert "Be careful with NER" not in text
+
+
 def test_compute_repeats_and_teachers_are_told(full):
     text = markdown(full)
     trained = rows(text, "**Training**")

@@ -161,7 +161,7 @@ def reading_of(read: Read, place: str, batch: Batch) -> Reading:
         found = first if not changes else _came_back(read, place, sent, reading)
         if len(found) >= len(first) and all(one is True for one in found.values()):
             return replace(reading, note=_told(changes))
-    wrong = next(one for one in first.values() if one is not True)
+    wrong = next((one for one in first.values() if one is not True and one != ""), "")
     if all(one is True or one == "" for one in first.values()):
         return Reading(note="a canary came back with another label: leave them as they are")
     raise InputError(

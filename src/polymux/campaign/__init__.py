@@ -7,7 +7,7 @@ what happened, `rounds/NN/` hold choices, models and scores.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,14 @@ def init(folder: str | Path, settings: Settings) -> State:
     """
     out = Path(folder)
     check_free(out, force=False)
-    looked_at = State(out, settings, Ledger(out / "ledger.jsonl"), (), [])
+    looked_at = State(
+        out, settings, Ledger(out / "ledger.jsonl"), (), [], rates=settings.costs.rates
+    )
     model = steps.model_of(looked_at, 0)
     checked([settings.budget], choose.budgeting(settings))
+    if settings.costs.unit != "examples":
+        # Every example has to have its price.
+        deque(map(looked_at.cost, steps.open_to_all(looked_at)), maxlen=0)
     source = steps.distinct(looked_at)
     for name in ("target", "test"):
         if getattr(settings, name):
@@ -104,13 +109,15 @@ def advance(
     *,
     partial: bool = False,
     ahead: bool = False,
+    said: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> Due:
     """Do whatever is due: choose, or with the round's labels in train, score and choose again.
 
     Doing it twice does nothing twice; killed anywhere, it goes on. `partial` closes a round that
-    still waits for some answers. `ahead` chooses the next round while this one is being labelled,
-    with the model there is; a choice of the trained model takes its place unless it was given out.
+    has some answers and still waits for others; `said` hears of each step when it is done. `ahead`
+    chooses the next round while this one is being labelled, with the model there is; a choice of
+    the trained model takes its place unless it was given out.
 
     Raises:
         UsageError: another process works on this campaign.
@@ -120,25 +127,35 @@ def advance(
     done: list[str] = []
     with claimed(out):
         _record_changes(read_state(out))
+        # Only what people have seen is closed without all of them.
+        open_ = {one.number for one in read_state(out).rounds if partial and one.answers}
         while True:
             state = read_state(out)
-            step = _due(state, partial=partial) or (_due_ahead(state) if ahead else None)
+            step = _due(state, open_) or (_due_ahead(state) if ahead else None)
             if step is None:
                 return _told(state, done)
             name, number, count = step
             if name == "choose":
                 choose.choose(state, number, count, progress=progress)
-                done.append(f"round {number}: {count} examples chosen")
+                done.append(f"round {number}: chosen for {count} {_unit(state)}")
             elif name == "ahead":
                 choose.choose(state, number, count, by=number - 2, progress=progress)
-                done.append(f"round {number}: {count} examples chosen ahead")
+                done.append(f"round {number}: chosen ahead for {count} {_unit(state)}")
             elif name == "close":
-                state.ledger.add("closed", round=number, waited_for=_open(state.rounds[number - 1]))
-                partial = False
+                waiting = _open(state.rounds[number - 1])
+                state.ledger.add("closed", round=number, waited_for=waiting)
+                done.append(f"round {number}: closed" + (" in part" if waiting else ""))
             else:
-                act, said = STEPS[name]
+                act, what = STEPS[name]
                 act(state, number, progress=progress)
-                done.append(f"round {number}: {said}")
+                done.append(f"round {number}: {what}")
+            if said is not None:
+                said(done[-1])
+
+
+def _unit(state: State) -> str:
+    unit = state.settings.costs.unit
+    return "labels" if unit == "examples" else unit
 
 
 STEPS: dict[str, tuple[Callable[..., None], str]] = {
@@ -148,7 +165,7 @@ STEPS: dict[str, tuple[Callable[..., None], str]] = {
 }
 
 
-def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
+def _due(state: State, closable: Collection[int]) -> tuple[str, int, int] | None:
     """The next step, its round and its size; None: people are to do theirs, or all is done."""
     if steps.unscored(state, 0):
         return "score", 0, 0
@@ -158,7 +175,8 @@ def _due(state: State, *, partial: bool) -> tuple[str, int, int] | None:
     for one in state.rounds:
         number = one.number
         if not one.closed:
-            missing = min(int(state.missing(one) + 1e-6), state.choosable)
+            partial = number in closable
+            missing = steps.affordable(state, state.missing(one))
             if missing > 0 and not partial:
                 return "choose", number, missing
             if _open(one) and not partial:
@@ -216,6 +234,8 @@ def _told(state: State, done: Sequence[str]) -> Due:
             f"{state.settings.budget:,} {state.settings.costs.unit}; "
             f"the last model is {steps.model_path(state, len(state.rounds))}"
         )
+        if state.left >= 1 and state.choosable:
+            say.append(f"{state.left:,.10g} are left: more rounds in {NAME} would spend them")
     return Due(tuple(done), waiting, not (waiting or conflicts), "\n".join(say))
 
 
@@ -227,7 +247,6 @@ def _record_changes(state: State) -> None:
         before = event.get("settings", before)
     if now != before:
         state.ledger.add("changed", source=steps.distinct(state), settings=now)
-        choose.forget_unrecorded(state)
 
 
 def report(folder: str | Path, out: str | Path | None = None) -> Path:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from polymux.campaign.control import mixed, slice_of
+from polymux.campaign.control import OF_TARGET, mixed, slice_of
 from polymux.campaign.settings import Settings
 from polymux.campaign.state import State
-from polymux.campaign.steps import model_of, pool, store_of
+from polymux.campaign.steps import model_of, model_path, pool, store_of
 from polymux.errors import BudgetError
 from polymux.prescribe import select
 from polymux.prescribe.costs import Budgeting
@@ -40,10 +41,9 @@ def choose(
     stem = _stem(state, number, "choice" if by is None else "ahead")
     folder = state.place(number) / stem
     lines: list[dict[str, Any]] = []
-    if left > 0:
+    if left > 0 and state.choosable > len(drawn.fresh):
         try:
-            # What was written whole before a kill is what would be chosen again.
-            if not (folder / "selection.json").is_file():
+            if not _is_there(folder, _question(state, number, left, aside, by)):
                 _ranked(state, model, number, left, aside, progress).write(folder)
             lines = _lines(folder / "to_label.jsonl")
         except BudgetError:
@@ -54,8 +54,11 @@ def choose(
     file = folder.with_name(f"{_given_out(stem)}.jsonl")
     _write(file, lines)
     fresh = [one.id for one in drawn.fresh if one in aside]
+    before = sum(1 for _ in _issued(state.ledger, number))
     state.ledger.add(
         "issued" if by is None else "ahead",
+        # While this was chosen, what had been chosen ahead may have gone out.
+        unless=given_out(number, before),
         round=number,
         file=file.relative_to(state.folder).as_posix(),
         ids=[line["id"] for line in lines],
@@ -103,8 +106,10 @@ def _ranked(
 def _limits(state: State, budget: int, before: Sequence[Example]) -> dict[str, Any]:
     """What is left of the campaign's limits, as `select` takes them."""
     costs, limits = state.settings.costs, state.settings.limits
-    unusable = {name for one in state.rounds for name in one.unusable}
-    held = Counter(one.language for one in before if one.id not in unusable)
+    out = {name for one in state.rounds for name in one.unusable} | state.held
+    held = Counter(
+        one.language for one in before if one.id not in out and not one.id.startswith(OF_TARGET)
+    )
     room = budget if costs.unit == "examples" else sum(limits.at_least.values())
     at_least = {}
     for language, count in limits.at_least.items():
@@ -146,26 +151,50 @@ def _as_chosen(
     return [json.loads(line) for line in to_label(made.picks)]
 
 
+def _issued(events: Iterable[Mapping[str, Any]], number: int) -> Iterator[Mapping[str, Any]]:
+    return (e for e in events if e["event"] == "issued" and e["round"] == number)
+
+
+def given_out(number: int, before: int) -> Callable[[Iterable[Mapping[str, Any]]], bool]:
+    """Whether more of a round was given out than one knew of."""
+    return lambda events: sum(1 for _ in _issued(events, number)) > before
+
+
 def _stem(state: State, number: int, name: str) -> str:
     """A name for this choice among those of its round."""
-    before = [e for e in state.ledger if e["event"] == "issued" and e["round"] == number]
-    return f"{name}-{len(before) + 1}" if before else name
+    before = sum(1 for _ in _issued(state.ledger, number))
+    return f"{name}-{before + 1}" if before else name
 
 
 def _given_out(stem: str) -> str:
     return stem.replace("choice", "to_label")
 
 
-def forget_unrecorded(state: State) -> None:
-    """Throw away choices that the ledger does not know: a kill came between, and now another rule.
+def _question(
+    state: State, number: int, budget: int, aside: Sequence[Example], by: int | None
+) -> str:
+    """All that decides a choice, in short."""
+    barred = [*state.issued, *aside]
+    told = [
+        model_path(state, number - 1 if by is None else by),
+        state.settings.model_dump(exclude={"rounds", "budget", "training", "control", "test"}),
+        budget,
+        number,
+        _limits(state, budget, barred),
+        sorted(one.id for one in barred),
+    ]
+    return blake2b(repr(told).encode(), digest_size=16).hexdigest()
 
-    Called where settings changed.
-    """
-    known = {event.get("file") for event in state.ledger}
-    for folder in (*state.folder.glob("rounds/*/choice*"), *state.folder.glob("rounds/*/ahead*/")):
-        file = folder.with_name(f"{_given_out(folder.name)}.jsonl")
-        if file.relative_to(state.folder).as_posix() not in known and folder.is_dir():
-            shutil.rmtree(folder)
+
+def _is_there(folder: Path, question: str) -> bool:
+    """Whether a kill left this very choice; another one there is thrown away."""
+    mark = folder.with_name(f".{folder.name}.of")
+    if mark.is_file() and mark.read_text(encoding="utf-8") == question:
+        return (folder / "selection.json").is_file()
+    shutil.rmtree(folder, ignore_errors=True)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(question, encoding="utf-8")
+    return False
 
 
 def _write(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:

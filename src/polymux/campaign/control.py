@@ -7,13 +7,14 @@ chosen: a random sample of all of it. What of it was bought already costs nothin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from polymux.campaign.state import State
+from polymux.prescribe.costs import group_of
 from polymux.records import Example, Pool, content_hashes
 from polymux.selection.draws import draws
 
@@ -42,7 +43,9 @@ def slice_of(state: State, wanted: float, source: Pool, target: Pool) -> Slice:
     """
     control = state.settings.control
     if control.share and state.settings.costs.unit != "examples":
-        wanted /= float(np.mean([state.cost(example) for example in source]))
+        without = state.settings.limits.without
+        costs = [state.cost(one) for one in source if one.language not in without]
+        wanted /= float(np.mean(costs)) if costs else 1.0
     size = int(np.floor(control.share * wanted + 0.5))
     of_target = size // 2 if control.target else 0
     seed = state.settings.seed
@@ -51,18 +54,25 @@ def slice_of(state: State, wanted: float, source: Pool, target: Pool) -> Slice:
     if size > of_target:
         issued = {_hash(one): one.id for one in state.issued if one.id not in state.held}
         unusable = {name for one in state.rounds for name in one.unusable}
+        limits = state.settings.limits
         room = _room(state, unusable)
+        groups = _groups(source, set(issued), limits.one_of)
         # As many again, where a language may not be bought any more.
-        count = size - of_target + len(unusable) + (size if room else 0)
-        for example in _in_order(source, seed, _SOURCE, count, state.settings.limits.without):
+        count = size - of_target + len(unusable)
+        if room or limits.one_of:
+            count += size
+        for example in _in_order(source, seed, _SOURCE, count, limits.without):
             if len(fresh) + len(known) == size - of_target:
                 break
-            name = issued.get(_hash(example))
+            name, group = issued.get(_hash(example)), group_of(example, limits.one_of)
             if name is not None:
                 known += [] if name in unusable else [name]
+            elif group is not None and group in groups:
+                continue
             elif room.get(example.language, 1) > 0:
                 if example.language in room:
                     room[example.language] -= 1
+                groups.add(group)
                 fresh.append(example)
     return Slice(tuple(fresh), tuple(known), tuple(_held(state, of_target, target)))
 
@@ -73,8 +83,16 @@ def _room(state: State, unusable: set[str]) -> Counter[str | None]:
     The slice of a pool of which a language is used up stands for the rest of it.
     """
     most = state.settings.limits.at_most
-    bought = Counter(one.language for one in state.issued if one.id not in unusable)
+    out = unusable | state.held
+    bought = Counter(one.language for one in state.issued if one.id not in out)
     return Counter({name: count - bought[name] for name, count in most.items()})
+
+
+def _groups(source: Pool, issued: set[bytes], one_of: str | None) -> set[Hashable]:
+    """Groups of which one was bought."""
+    if one_of is None:
+        return set()
+    return {group_of(example, one_of) for example in source if _hash(example) in issued}
 
 
 def _held(state: State, size: int, target: Pool) -> Iterator[Example]:
@@ -97,7 +115,9 @@ def _in_order(
     held: dict[bytes, tuple[float, Example]] = {}
     for shard in pool.shards():
         examples = [one for one in shard.examples if one.language not in without]
-        hashes = content_hashes(examples)
+        # Copies have the same draw and would crowd others out.
+        hashes, first = np.unique(content_hashes(examples), axis=0, return_index=True)
+        examples = [examples[place] for place in first.tolist()]
         drawn = draws(seed, purpose, hashes)
         for place in np.argsort(drawn, kind="stable")[:count].tolist():
             held.setdefault(hashes[place].tobytes(), (drawn[place], examples[place]))

@@ -19,7 +19,7 @@ Timed = Iterable[tuple[Example, Iterable[Answer]]]
 def measured_rates(costs: Costs, timed: Timed) -> dict[str, float]:
     """Minutes by language, from what tools told of the time that labels took (`lead_time`).
 
-    Time of what was skipped counts too: it is part of what a label takes.
+    Time of what was skipped, and of every further annotator, counts too: a label takes it.
     """
     if costs.unit != "minutes" or not costs.measured:
         return dict(costs.rates)
@@ -30,9 +30,9 @@ def measured_rates(costs: Costs, timed: Timed) -> dict[str, float]:
         given = [answer for answer in answers if answer.seconds is not None]
         language = example.language or ""
         minutes[language] += sum(answer.seconds or 0.0 for answer in given) / 60
-        labelled = sum(answer.state == "labelled" for answer in given)
-        sizes[language] += labelled * SIZES[costs.per](example)
-        labels[language] += labelled
+        if any(answer.state == "labelled" for answer in given):
+            sizes[language] += SIZES[costs.per](example)
+            labels[language] += 1
     known = {
         name: minutes[name] / sizes[name]
         for name, count in labels.items()
@@ -47,10 +47,15 @@ def cost_by(costs: Costs, rates: Mapping[str, float]) -> Callable[[Example], flo
 
 
 def paid(
-    costs: Costs, cost: Callable[[Example], float], example: Example, answers: Iterable[Answer]
+    costs: Costs,
+    cost: Callable[[Example], float],
+    example: Example,
+    answers: Iterable[Answer],
+    *,
+    is_labelled: bool,
 ) -> float:
-    """What a label took: the minutes that were told, else what was expected."""
+    """What an example took: all minutes that were told of it, else what a label is expected to."""
     told = [answer.seconds for answer in answers if answer.seconds is not None]
     if costs.unit == "minutes" and costs.measured and told:
         return float(sum(told)) / 60
-    return cost(example)
+    return cost(example) if is_labelled else 0.0

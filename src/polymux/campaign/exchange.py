@@ -9,6 +9,7 @@ from pathlib import Path
 from polymux.annotation import FORMATS, Batch, Sent, Server, format_named
 from polymux.annotation.canaries import canaries
 from polymux.campaign import steps
+from polymux.campaign.choose import given_out
 from polymux.campaign.settings import read_settings
 from polymux.campaign.state import read_state
 from polymux.campaign.steps import Taken
@@ -33,7 +34,8 @@ def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool
     made = format_named(format_)
     if made.dump is None:
         raise UsageError(f"{format_} is only read", "choose a format that is written")
-    if made.tasks and read_settings(Path(folder)).task not in made.tasks:
+    settings = read_settings(Path(folder))
+    if made.tasks and settings.task not in made.tasks:
         raise UsageError(f"{format_} has no place for this task", "choose another format")
     with claimed(Path(folder) / EXCHANGE):
         batch, count = _asked(Path(folder), conflicts=conflicts, suggests=made.suggests)
@@ -54,7 +56,7 @@ def _asked(folder: Path, *, conflicts: bool, suggests: bool) -> tuple[Batch, int
     state = read_state(folder)
     if not conflicts and state.ahead and not any(one.waiting for one in state.rounds):
         given = {key: told for key, told in state.ahead.items() if key not in ("event", "at")}
-        state.ledger.add("issued", **given)
+        state.ledger.add("issued", unless=given_out(given["round"], 0), **given)
         state = read_state(folder)
     asked = steps.asked(state, conflicts=conflicts, suggests=suggests)
     known = canaries(asked) if state.settings.canaries else ()
@@ -87,10 +89,18 @@ def send(
         return server.send(batch, url, project, progress)
 
 
-def take(folder: str | Path, path: str | Path, format_: str, *, decides: bool = False) -> Taken:
+def take(
+    folder: str | Path,
+    path: str | Path,
+    format_: str,
+    *,
+    annotator: str | None = None,
+    decides: bool = False,
+) -> Taken:
     """Take labels back from a tool's file, as often as wanted; what was taken before is known.
 
-    `decides`: they settle what annotators disagree about, whatever these said.
+    `annotator` gave the labels of a file that names nobody; `decides`: they settle what annotators
+    disagree about, whatever these said.
 
     Raises:
         UsageError: no round waits for labels, or another process works on this campaign.
@@ -100,7 +110,7 @@ def take(folder: str | Path, path: str | Path, format_: str, *, decides: bool = 
     with claimed(out / EXCHANGE):
         state = read_state(out)
         read = partial(format_named(format_).load, Path(path))
-        return steps.take(state, read, str(path), decides=decides)
+        return steps.take(state, read, str(path), annotator=annotator, decides=decides)
 
 
 def fetch(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,8 +37,17 @@ class Ledger:
                     "the ledger is written by polymux alone: take it back from a copy",
                 ) from error
 
-    def add(self, event: str, **told: Any) -> None:
-        """Write an event down, to the disk, before anything goes on."""
+    def add(
+        self,
+        event: str,
+        *,
+        unless: Callable[[Iterable[Mapping[str, Any]]], bool] | None = None,
+        **told: Any,
+    ) -> bool:
+        """Write an event down, to the disk, before anything goes on.
+
+        `unless` looks at what was written before, while nobody else writes: then it is not.
+        """
         stamped: Mapping[str, Any] = {
             "event": event,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -46,12 +55,15 @@ class Ledger:
         }
         line = json.dumps(stamped, ensure_ascii=False) + "\n"
         with self.path.open("a+b") as file, _alone(file.fileno()):
+            if unless is not None and unless(self):
+                return False
             file.seek(0)
             whole = file.read().rfind(b"\n") + 1
             file.truncate(whole)
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
+        return True
 
     def _whole(self) -> str:
         """All whole lines."""

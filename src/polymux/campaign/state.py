@@ -133,13 +133,15 @@ class State:
 
     @property
     def spent(self) -> float:
-        """What the labels took that were bought so far."""
+        """What was paid so far: for labels, and in minutes for what was skipped, too."""
         costs, cost = self.settings.costs, self.cost
-        return sum(
-            paid(costs, cost, example, one.answers[example.id].values())
-            for one in self.rounds
-            for example in one.labelled
-        )
+        total = 0.0
+        for one in self.rounds:
+            labels = one.settled.labels
+            for name, answers in one.answers.items():
+                example, is_labelled = one.issued[name], name in labels
+                total += paid(costs, cost, example, answers.values(), is_labelled=is_labelled)
+        return total
 
     @property
     def left(self) -> float:

@@ -9,8 +9,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from polymux.annotation import Answer, Batch, checked
 from polymux.annotation.canaries import PREFIX, Read, Reading, canaries, reading_of
 from polymux.campaign.state import ADJUDICATOR, State, items, suggested
@@ -51,18 +49,29 @@ def pool(state: State, name: str) -> Pool:
     )
 
 
+def open_to_all(state: State) -> Iterator[Example]:
+    """The source without the languages that nobody can annotate."""
+    without = state.settings.limits.without
+    return (one for one in pool(state, "source") if one.language not in without)
+
+
 def distinct(state: State) -> int:
-    """How many different examples the source has."""
-    hashes = [content_hashes(shard.examples) for shard in pool(state, "source").shards()]
-    return len(np.unique(np.concatenate(hashes), axis=0))
+    """How many different examples of the source somebody could annotate."""
+    seen: set[bytes] = set()
+    without = state.settings.limits.without
+    for shard in pool(state, "source").shards():
+        kept = [one for one in shard.examples if one.language not in without]
+        seen.update(row.tobytes() for row in content_hashes(kept))
+    return len(seen)
 
 
 def model_path(state: State, number: int) -> str:
-    """The model that chooses after a round: the start model after round 0."""
-    if number == 0:
-        local = Path(anchored(state.settings.model, state.folder))
-        return str(local) if local.is_dir() else state.settings.model
-    return str(state.place(number) / "model")
+    """The model that chooses after a round: the start model before any was trained."""
+    for before in range(number, 0, -1):
+        if trained(state, before):
+            return str(state.place(before) / "model")
+    local = Path(anchored(state.settings.model, state.folder))
+    return str(local) if local.is_dir() else state.settings.model
 
 
 def model_of(state: State, number: int) -> Model:
@@ -92,7 +101,14 @@ def share(state: State, number: int, *, but: float = 0.0) -> int:
     equal = max(1, settings.budget // settings.rounds)
     left = int(state.left - but + _ROUNDING)
     part = left if number >= settings.rounds else min(equal, left)
-    return min(part, state.choosable) if settings.costs.unit == "examples" else part
+    return affordable(state, part)
+
+
+def affordable(state: State, amount: float) -> int:
+    """A whole part of the budget, as far as there is something left to buy."""
+    whole = int(amount + _ROUNDING)
+    most = state.choosable
+    return min(whole, most) if state.settings.costs.unit == "examples" or not most else whole
 
 
 def store_of(state: State) -> str | Path | None:
@@ -127,11 +143,13 @@ def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> B
     return Batch(state.settings.task, state.labels, tuple(found))
 
 
-def take(state: State, read: Read, place: str, *, decides: bool = False) -> Taken:
+def take(
+    state: State, read: Read, place: str, *, annotator: str | None = None, decides: bool = False
+) -> Taken:
     """Take answers to what was issued; the good part is kept, word for word, in the ledger.
 
-    Labels of a round that was closed without them count from the next training on. `decides`: they
-    come from the one whose word is the last.
+    Labels of a round that was closed without them count from the next training on. `annotator` is
+    who gave those that name nobody; `decides`: they come from the one whose word is the last.
 
     Raises:
         UsageError: nothing was issued yet.
@@ -146,12 +164,19 @@ def take(state: State, read: Read, place: str, *, decides: bool = False) -> Take
     good: dict[int, list[Answer]] = {}
     bad: list[InputError] = []
     known = 0
+    decided: set[str] = set()
     for answer in _read(batch, reading, read, place):
         if isinstance(answer, InputError):
             bad.append(answer)
             continue
         if decides:
-            answer = replace(answer, annotator=ADJUDICATOR)
+            if answer.id in decided:
+                what = f"{answer.id}: a second decision"
+                bad.append(InputError(what, "one person decides", file=place, line=answer.line))
+                continue
+            decided.add(answer.id)
+        if decides or answer.annotator is None:
+            answer = replace(answer, annotator=ADJUDICATOR if decides else annotator)
         if _same(rounds[answer.id].answers.get(answer.id, {}).get(answer.annotator), answer):
             known += 1
         else:

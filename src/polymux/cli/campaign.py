@@ -170,7 +170,7 @@ def next_(
     from polymux.campaign import advance
 
     with progress() as show:
-        due = advance(run, partial=partial, ahead=ahead, progress=show)
+        due = advance(run, partial=partial, ahead=ahead, said=tell, progress=show)
     if json:
         print_json(
             {
@@ -181,8 +181,6 @@ def next_(
             }
         )
         return
-    for line in due.done:
-        tell(line)
     print(due.say)
 
 

@@ -97,6 +97,10 @@ def import_(
     format_: Annotated[
         str, typer.Option("--from", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
     ] = "jsonl",
+    annotator: Annotated[
+        str | None,
+        typer.Option("--annotator", metavar="NAME", help="Who filled in a file that names nobody."),
+    ] = None,
     decide: Annotated[
         bool,
         typer.Option("--decide", help="These settle what annotators disagree about."),
@@ -120,7 +124,9 @@ def import_(
     if url is not None:
         taken = fetch(run, format_, url, _there(project, file, "FILE"), decides=decide)
     else:
-        taken = take(run, _here(file, project, "FILE"), format_, decides=decide)
+        taken = take(
+            run, _here(file, project, "FILE"), format_, annotator=annotator, decides=decide
+        )
     if json:
         print_json(
             {

@@ -141,7 +141,7 @@ def limits_on(pool: EncodedPool, budget: int, told: Budgeting) -> tuple[Limits, 
         UsageError: a language that the pool does not have.
         BudgetError: not even one example is affordable.
     """
-    _refuse_strangers(told, pool.languages)
+    _refuse_strangers(told, pool.languages_read)
     cost = cost_of(told["budget_in"], told["rates"], told["per"])
     terms = partial(_terms, pool, cost, told["one_of"])
     taken: frozenset[Hashable] = frozenset()
@@ -195,7 +195,7 @@ def group_of(example: Example, one_of: str | None) -> Hashable:
     return value
 
 
-def _refuse_strangers(told: Budgeting, languages: Mapping[str, int]) -> None:
+def _refuse_strangers(told: Budgeting, languages: set[str]) -> None:
     named = {*told["at_least"], *told["at_most"], *told["without"]}
     if not named:
         return
@@ -203,7 +203,7 @@ def _refuse_strangers(told: Budgeting, languages: Mapping[str, int]) -> None:
         raise UsageError(
             "limits name languages, and the pool tells of none", "say where with --language"
         )
-    unknown = sorted(named - set(languages) - set(told["without"]))
+    unknown = sorted(named - languages - set(told["without"]))
     if unknown:
         raise UsageError(
             f"the pool has no example of {', '.join(unknown)}",

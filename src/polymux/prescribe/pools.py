@@ -140,6 +140,11 @@ class EncodedPool:
         return np.concatenate([seen.first + np.flatnonzero(seen.excluded) for seen in self._shards])
 
     @property
+    def languages_read(self) -> set[str]:
+        """Of everything that was read, what may not be chosen included."""
+        return {language or "" for seen in self._shards for language in seen.languages}
+
+    @property
     def bytes(self) -> int:
         """What its encodings take in the store."""
         names = {seen.fingerprint for seen in self._shards}

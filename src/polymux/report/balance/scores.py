@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
+import numpy as np
+
 from polymux.report.balance.record import (
+    RANDOM,
     Comparison,
     Matrix,
     Record,
@@ -39,6 +42,9 @@ _BY_SOURCE = (
     "Zero-shot by source: the mean of the cells off the diagonal whose source is in the group"
 )
 
+# A trained encoder has to be so much better than an untrained one.
+_WORTH = 0.01
+
 GroupScore = Callable[[Matrix, Sequence[str], Sequence[str]], float]
 
 
@@ -62,7 +68,28 @@ def claims(record: Record) -> Section:
         if rows
         else []
     )
-    return Section("claims", "The slides' claims", (), tables)
+    return Section("claims", "The slides' claims", list(_unlearned(record)), tables)
+
+
+def _unlearned(record: Record) -> Iterator[str]:
+    """Tasks in which no training is worth anything: what is said of them is said of noise."""
+    for task, probe in record["probes"].items():
+        languages = probe["languages"]
+        known = {
+            name: float(np.mean([in_language(one, languages, languages) for one in seeds]))
+            for name, seeds in probe["systems"].items()
+        }
+        untrained = known.pop(RANDOM, None)
+        if untrained is None or not known:
+            continue
+        best = max(known, key=lambda name: known[name])
+        if known[best] - untrained < _WORTH:
+            yield (
+                f"Be careful with {task.upper()}: the best trained system ({best}, in-language "
+                f"{point(known[best])}) is no point better than an encoder that was never trained "
+                f"({point(untrained)}). Nothing can be told of a claim from models that learned "
+                "nothing: give them more updates."
+            )
 
 
 def comparisons(record: Record) -> Section:
