@@ -31,6 +31,7 @@ def choose(
     only if people are done before that model is there. A second choice of a round replaces examples
     that nobody could label.
     """
+    before = sum(1 for _ in _issued(state.ledger, number))
     others = sum(one.wanted for one in state.rounds if one.number != number)
     here = [one.wanted for one in state.rounds if one.number == number]
     wanted = others + max(float(budget), *here, 0.0)
@@ -38,7 +39,8 @@ def choose(
     aside = _affordable([*drawn.fresh, *drawn.held], budget, state)
     left = int(budget - sum(map(state.cost, aside)) + 1e-6)
     model = model_of(state, number - 1 if by is None else by)
-    stem = _stem(state, number, "choice" if by is None else "ahead")
+    name = "choice" if by is None else "ahead"
+    stem = f"{name}-{before + 1}" if before else name
     folder = state.place(number) / stem
     lines: list[dict[str, Any]] = []
     if left > 0 and state.choosable > len(drawn.fresh):
@@ -54,7 +56,6 @@ def choose(
     file = folder.with_name(f"{_given_out(stem)}.jsonl")
     _write(file, lines)
     fresh = [one.id for one in drawn.fresh if one in aside]
-    before = sum(1 for _ in _issued(state.ledger, number))
     state.ledger.add(
         "issued" if by is None else "ahead",
         # While this was chosen, what had been chosen ahead may have gone out.
@@ -158,12 +159,6 @@ def _issued(events: Iterable[Mapping[str, Any]], number: int) -> Iterator[Mappin
 def given_out(number: int, before: int) -> Callable[[Iterable[Mapping[str, Any]]], bool]:
     """Whether more of a round was given out than one knew of."""
     return lambda events: sum(1 for _ in _issued(events, number)) > before
-
-
-def _stem(state: State, number: int, name: str) -> str:
-    """A name for this choice among those of its round."""
-    before = sum(1 for _ in _issued(state.ledger, number))
-    return f"{name}-{before + 1}" if before else name
 
 
 def _given_out(stem: str) -> str:
