@@ -1,191 +1,415 @@
-"""Sheets as Excel and LibreOffice save them, what people type into them, and what must not run."""
+"""Sheets: what stands in the rows, what people do to them, and what is refused with its row."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import replace
+import time
 from pathlib import Path
-from typing import Any
 
-import openpyxl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.annotation.worlds import CLASSES, HOSTILE, NER, POS
 
-from polymux.annotation import FORMATS, Answer, Batch, Item, checked
+from polymux.annotation import Answer, Batch, Item, checked
+from polymux.annotation.csv_sheet import dump, load, meant, shown
 from polymux.errors import InputError, UsageError
 
-CLASSES = ("yes", "no", "1", "TRUE")
-TEXTS = Batch(
+ADA = Item(
+    "p#1",
+    {"tokens": ("Ada", "Lovelace", "spoke")},
+    label=("B-PER", "I-PER", "O"),
+    language="en",
+)
+BOB = Item("p#2", {"tokens": ("Bob", "=1+1")})
+ENTITIES = Batch("token-classification", NER, (ADA, BOB))
+CLASSED = Batch(
     "text-classification",
-    CLASSES,
-    tuple(
-        Item(f"t#{n}", {"text": text}, n, None, "de")
-        for n, text in enumerate(("Guten Tag; ja", '=1+1 "x"', "zwei\nZeilen"), start=1)
-    ),
+    ("yes", "no"),
+    (Item("c#1", {"text": "Naïve?"}, label="no"), Item("c#2", {"text": "a, b; c\nd"})),
 )
-WORDS = Batch(
-    "token-classification",
-    ("O", "B-PER", "I-PER"),
-    (
-        Item("w#1", {"tokens": ("Ada", "Lovelace", "=CMD")}, 1),
-        Item("w#2", {"tokens": ("नमस्ते", "مرحبا")}, 2),
-    ),
-)
-CONTEXT = "🚀 Ada met Ada in Rome."
-QUESTIONS = Batch(
+ASKED = Batch(
     "question-answering",
     (),
-    tuple(Item(f"q#{n}", {"question": "Who?", "context": CONTEXT}, n) for n in (1, 2, 3, 4, 5)),
+    (
+        Item("a#1", {"question": "Where?", "context": "🏳️‍🌈 in Rome, in Rome."}),
+        Item("a#2", {"question": "Who?", "context": "Ada."}),
+    ),
 )
+FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+TRIGGERS = (*FORMULAS, "\t", "\r")
 
 
-def back(path: Path, batch: Batch) -> list[Answer | InputError]:
-    return list(checked(batch, FORMATS[path.suffix[1:]].load(path, batch), path))
+def rows(dumped: bytes) -> list[list[str]]:
+    assert dumped.startswith(b"\xef\xbb\xbf")
+    return list(csv.reader(io.StringIO(dumped.decode("utf-8-sig"), newline="")))
 
 
-def labels(answers: Sequence[Answer | InputError]) -> list[Any]:
-    return [one.label if isinstance(one, Answer) else one.what for one in answers]
+def back(tmp_path: Path, batch: Batch, content: str | bytes) -> list[Answer | InputError]:
+    path = tmp_path / "back.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return list(checked(batch, load(path, batch), path))
 
 
-def written(tmp_path: Path, name: str, batch: Batch) -> Path:
-    path = tmp_path / f"sheet.{name}"
-    dump = FORMATS[name].dump
-    assert dump is not None
-    path.write_bytes(dump(batch))
-    return path
+def told(answers: list[Answer | InputError]) -> list[tuple[object, ...]]:
+    return [
+        (one.id, one.state, one.label, one.annotator) if isinstance(one, Answer) else one
+        for one in answers
+    ]
 
 
-def book(tmp_path: Path, table: Sequence[Sequence[object]]) -> Path:
-    made = openpyxl.Workbook()
-    for row in table:
-        made.active.append(row)
-    made.save(tmp_path / "sheet.xlsx")
-    return tmp_path / "sheet.xlsx"
+def refused(tmp_path: Path, batch: Batch, content: str) -> tuple[str, int | None]:
+    (error,) = back(tmp_path, batch, content)
+    assert isinstance(error, InputError), error
+    assert error.file == str(tmp_path / "back.csv")
+    return error.what, error.line
 
 
-def test_excel_in_german_writes_semicolons_and_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "sheet.csv"
-    text = (
-        "id;rank;language;text;label;state\r\n"
-        't#1;1;de;"Guten Tag; ja";yes;\r\n'
-        't#2;2;de;"\'=1+1 ""x""";no;\r\n'
-        't#3;3;de;"zwei\nZeilen";;Skipped\r\n'
-        ";;;;;\r\n"
+def test_a_word_has_a_row_and_an_empty_one_parts_examples() -> None:
+    assert rows(dump(ENTITIES)) == [
+        ["id", "language", "position", "word", "label", "state", "annotator"],
+        ["p#1", "en", "1", "Ada", "B-PER", "", ""],
+        ["p#1", "", "2", "Lovelace", "I-PER", "", ""],
+        ["p#1", "", "3", "spoke", "O", "", ""],
+        ["", "", "", "", "", "", ""],
+        ["p#2", "", "1", "Bob", "", "", ""],
+        ["p#2", "", "2", "'=1+1", "", "", ""],
+    ]
+
+
+def test_a_text_has_a_row_with_its_label() -> None:
+    assert rows(dump(CLASSED)) == [
+        ["id", "text", "label", "state", "annotator"],
+        ["c#1", "Naïve?", "no", "", ""],
+        ["c#2", "a, b; c\nd", "", "", ""],
+    ]
+
+
+def test_an_answer_has_a_row_and_a_start_where_it_stands_twice() -> None:
+    first, second = ASKED.items
+    label = {"text": ["Rome", "🏳️‍🌈"], "answer_start": [17, 0]}
+    labelled = Item(first.id, first.fields, label=label)
+    empty = Item(second.id, second.fields, label={"text": [], "answer_start": []})
+    assert rows(dump(Batch("question-answering", (), (labelled, empty)))) == [
+        ["id", "question", "context", "answer", "start", "state", "annotator"],
+        ["a#1", "Where?", "🏳️‍🌈 in Rome, in Rome.", "Rome", "17", "", ""],
+        ["a#1", "", "", "🏳️‍🌈", "", "", ""],
+        ["a#2", "Who?", "Ada.", "", "", "unanswerable", ""],
+    ]
+
+
+def test_a_csv_of_a_german_excel_is_read(tmp_path: Path) -> None:
+    """Semicolons, a mark, line breaks in cells, columns moved, one of its own, empty ones."""
+    content = (
+        "\ufefflabel;Notiz;text;id;state;;\r\n"
+        'yes;"sicher; sehr";Naïve?;c#1;;;\r\n'
+        'no;;"a, b; c\nd";c#2;;;\r\n'
+        ";;;;;;\r\n"
+        ";;;;;;\r\n"
     )
-    path.write_bytes(text.encode("utf-8-sig"))
-    first, second, third = back(path, TEXTS)
-    assert labels([first, second]) == ["yes", "no"]
-    assert isinstance(third, Answer)
-    assert (third.state, third.line) == ("skipped", 4)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_columns_stand_where_they_like_with_tabs_between(tmp_path: Path, encoding: str) -> None:
-    path = tmp_path / "sheet.csv"
-    text = "label\tnotes\ttext\tID\nyes\tgood\tGuten Tag; ja\tt#1\n\n"
-    path.write_bytes(text.encode(encoding))
-    assert labels(back(path, TEXTS)) == ["yes"]
-
-
-def test_nothing_in_a_csv_is_a_formula(tmp_path: Path) -> None:
-    evil = ("=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", " =1", "＝1", "'=1", "''x", "-", "x")
-    items = tuple(Item(f"={n}", {"text": text}, n) for n, text in enumerate(evil))
-    batch = Batch("text-classification", ("=yes",), items)
-    batch = replace(batch, items=tuple(replace(item, label="=yes") for item in items))
-    path = written(tmp_path, "csv", batch)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        cells = [cell for row in csv.reader(file) for cell in row]
-    assert not [cell for cell in cells if cell.lstrip().startswith(tuple("=+@＝＋－＠"))]
-    assert [cell for cell in cells if cell.startswith("-")] in ([], ["-"])
-    assert labels(back(path, batch)) == ["=yes"] * len(items)
-
-
-def test_nothing_in_an_excel_file_is_a_formula_and_labels_are_offered(tmp_path: Path) -> None:
-    path = written(tmp_path, "xlsx", TEXTS)
-    page = openpyxl.load_workbook(path)["polymux"]
-    assert {cell.data_type for row in page.iter_rows() for cell in row} == {"s", "n"}
-    assert page["D3"].value == '=1+1 "x"'
-    assert page.freeze_panes == "A2"
-    (rule,) = page.data_validations.dataValidation
-    assert rule.formula1 == "labels!$A$1:$A$4"
-    assert str(rule.sqref) == "E2:E4"
-    page["E2"], page["E3"], page["E4"] = "yes", 1, True
-    page.parent.save(path)
-    # What was typed as a number or a truth value is read as it is shown.
-    assert labels(back(path, TEXTS)) == ["yes", "1", "TRUE"]
-
-
-def test_a_formula_that_somebody_wrote_is_refused_with_its_place(tmp_path: Path) -> None:
-    path = book(tmp_path, [["id", "text", "label"], ["t#1", "Guten Tag; ja", "=A1"]])
-    with pytest.raises(InputError, match="the cell C2 holds a formula") as error:
-        back(path, TEXTS)
-    assert (error.value.line, error.value.file) == (2, str(path))
-
-
-def test_words_are_filled_in_a_row_each_and_wait_or_are_told(tmp_path: Path) -> None:
-    path = written(tmp_path, "csv", WORDS)
-    assert back(path, WORDS) == []
-    rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
-    assert [row[3] for row in rows] == ["word", "Ada", "Lovelace", "'=CMD", "", "नमस्ते", "مرحبا", ""]
-    rows[1][4], rows[2][4], rows[3][4], rows[5][4] = "B-PER", "I-PER", "O", "O"
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        csv.writer(file).writerows(rows)
-    good, bad = back(path, WORDS)
-    assert isinstance(good, Answer)
-    assert good.label == ("B-PER", "I-PER", "O")
-    assert isinstance(bad, InputError)
-    assert bad.what == "w#2: word 2, 'مرحبا', has no label"
-    assert bad.line == 7
-
-
-def test_answers_are_found_in_their_context_or_asked_about(tmp_path: Path) -> None:
-    head = ["id", "question", "context", "answer", "start"]
-    told = [
-        ["q#1", "Who?", CONTEXT, "Rome", None],
-        ["q#2", "Who?", CONTEXT, "Ada", None],
-        ["q#3", "Who?", CONTEXT, "Ada", 10],
-        ["q#3", "Who?", CONTEXT, "Ada", 2.0],
-        ["q#4", "Who?", CONTEXT, "-", None],
-        ["q#5", "Who?", CONTEXT, "Rom e", None],
-    ]
-    assert labels(back(book(tmp_path, [head, *told]), QUESTIONS)) == [
-        {"text": ["Rome"], "answer_start": [17]},
-        "q#2: the answer 'Ada' stands there more than once",
-        {"text": ["Ada", "Ada"], "answer_start": [10, 2]},
-        {"text": [], "answer_start": []},
-        "q#5: the answer 'Rom e' does not stand in the context",
+    assert told(back(tmp_path, CLASSED, content)) == [
+        ("c#1", "labelled", "yes", None),
+        ("c#2", "labelled", "no", None),
     ]
 
 
-@pytest.mark.parametrize("name", ["csv", "xlsx"])
-def test_a_sheet_without_its_first_row_is_refused(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "sheet.csv"
-    if name == "csv":
-        path.write_text("t#1,1,de,Guten Tag,yes\n", encoding="utf-8")
-    else:
-        path = book(tmp_path, [["t#1", 1, "de", "Guten Tag", "yes"]])
-    with pytest.raises(InputError, match="there is no column 'id'") as error:
-        back(path, TEXTS)
-    assert (error.value.line, error.value.file) == (1, str(path))
+def test_a_csv_of_libreoffice_is_read(tmp_path: Path) -> None:
+    """All texts in quotes, no mark, line feeds."""
+    content = (
+        '"id","text","label","state","annotator"\n'
+        '"c#1","Naïve?","","skipped","ada"\n'
+        '"c#2","a, b; c\nd","no",,\n'
+    )
+    assert told(back(tmp_path, CLASSED, content)) == [
+        ("c#1", "skipped", None, "ada"),
+        ("c#2", "labelled", "no", None),
+    ]
 
 
-def test_a_text_that_no_cell_holds_is_refused_before(tmp_path: Path) -> None:
-    long = Batch("text-classification", ("yes",), (Item("t#1", {"text": "x" * 40_000}, 1),))
-    with pytest.raises(UsageError, match="a cell holds 32,767"):
-        written(tmp_path, "xlsx", long)
+def test_unicode_text_of_excel_is_read(tmp_path: Path) -> None:
+    content = 'id\ttext\tlabel\tstate\r\nc#1\tNaïve?\tyes\t\r\nc#2\t"a, b; c\nd"\t\trejected\r\n'
+    assert told(back(tmp_path, CLASSED, content.encode("utf-16"))) == [
+        ("c#1", "labelled", "yes", None),
+        ("c#2", "rejected", None, None),
+    ]
 
 
-def test_a_hundred_thousand_rows_come_back(tmp_path: Path) -> None:
-    count = 100_000
-    items = tuple(Item(f"t#{n}", {"text": f"text {n}"}, n, label="yes") for n in range(count))
-    batch = Batch("text-classification", ("yes",), items)
-    assert len(back(written(tmp_path, "csv", batch), batch)) == count
+def test_a_header_in_capitals_after_empty_rows_is_found(tmp_path: Path) -> None:
+    assert refused(tmp_path, CLASSED, "\n,,\nID, Text ,LABEL\nc#1,Naïve?,maybe\n") == (
+        "c#1: nobody may give the label 'maybe'",
+        4,
+    )
 
 
-def test_signs_that_xml_cannot_hold_come_back(tmp_path: Path) -> None:
-    text = "a\x00b\x0bc\rd _x0041_ _x e\u2028f"
-    batch = Batch("text-classification", ("yes",), (Item("t#1", {"text": text}, 1, label="yes"),))
-    (answer,) = back(written(tmp_path, "xlsx", batch), batch)
+def test_what_is_empty_waits(tmp_path: Path) -> None:
+    assert back(tmp_path, CLASSED, "id,text,label\nc#1,Naïve?, \nc#2,changed,\n") == []
+    assert back(tmp_path, ENTITIES, "id,word,label\np#1,Ada,\np#1,Lovelace,\np#1,spoke,\n") == []
+    assert back(tmp_path, ASKED, 'id,question,context,answer\na#2,Who?,Ada.,""\n') == []
+
+
+def test_rows_may_be_sorted_where_positions_are_kept(tmp_path: Path) -> None:
+    content = "position,id,word,label\n3,p#1,spoke,O\n1,p#1,Ada,B-PER\n2,p#1,Lovelace,I-PER\n"
+    assert told(back(tmp_path, ENTITIES, content)) == [("p#1", "labelled", ADA.label, None)]
+
+
+def test_two_annotators_below_each_other_are_told_apart(tmp_path: Path) -> None:
+    copies = "".join(
+        f"p#2,1,Bob,{label},{who}\np#2,2,=1+1,O,\n"
+        for who, label in (("ada", "O"), ("eve", "B-PER"))
+    )
+    content = "id,position,word,label,annotator\n" + copies
+    assert told(back(tmp_path, ENTITIES, content)) == [
+        ("p#2", "labelled", ("O", "O"), "ada"),
+        ("p#2", "labelled", ("B-PER", "O"), "eve"),
+    ]
+
+
+def test_a_word_that_stands_twice_is_told_with_both_rows(tmp_path: Path) -> None:
+    content = "id,position,word,label\np#2,1,Bob,O\np#2,2,=1+1,O\np#2,1,Bob,O\n"
+    assert refused(tmp_path, ENTITIES, content) == ("p#2: word 1 stands in rows 2 and 4", 4)
+
+
+def test_a_word_without_a_label_among_others_is_refused(tmp_path: Path) -> None:
+    content = "id,word,label\np#1,Ada,B-PER\np#1,Lovelace,\np#1,spoke,O\n"
+    assert refused(tmp_path, ENTITIES, content) == (
+        "p#1: the word 'Lovelace' has no label while others have one",
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        (("PER", "PER", "O"), ("B-PER", "I-PER", "O")),
+        (("PER", "LOC", " loc "), ("B-PER", "B-LOC", "I-LOC")),
+        (("PER", "O", "PER"), ("B-PER", "O", "B-PER")),
+        (("b-per", " I-PER", "o"), ("B-PER", "I-PER", "O")),
+    ],
+)
+def test_bare_kinds_are_spans_of_the_words_that_follow_each_other(
+    written: tuple[str, ...], label: tuple[str, ...], tmp_path: Path
+) -> None:
+    pairs = zip(("Ada", "Lovelace", "spoke"), written, strict=True)
+    content = "id,word,label\n" + "".join(f"p#1,{word},{given}\n" for word, given in pairs)
+    assert told(back(tmp_path, ENTITIES, content)) == [("p#1", "labelled", label, None)]
+
+
+def test_bare_kinds_get_the_letters_of_the_batch(tmp_path: Path) -> None:
+    labels = ("O", "B-PER", "I-PER", "L-PER", "U-PER")
+    content = (
+        "id,word,label\np#1,Ada,PER\np#1,Lovelace,PER\np#1,spoke,PER\np#2,Bob,PER\np#2,=1+1,O\n"
+    )
+    batch = Batch("token-classification", labels, ENTITIES.items)
+    assert [one.label for one in back(tmp_path, batch, content) if isinstance(one, Answer)] == [
+        ("B-PER", "I-PER", "L-PER"),
+        ("U-PER", "O"),
+    ]
+
+
+def test_bare_kinds_and_tags_in_one_example_are_refused(tmp_path: Path) -> None:
+    content = "id,word,label\np#1,Ada,B-PER\np#1,Lovelace,PER\np#1,spoke,O\n"
+    assert refused(tmp_path, ENTITIES, content) == (
+        "p#1: 'B-PER' stands in one example with 'PER'",
+        2,
+    )
+
+
+def test_answers_stand_where_they_say_or_where_they_only_can(tmp_path: Path) -> None:
+    content = (
+        "id,question,context,answer,start,state\n"
+        'a#1,Where?,"🏳️‍🌈 in Rome, in Rome.",Rome,17,\n'
+        "a#1,,,🏳️‍🌈,,\n"
+        "a#2,Who?,Ada., Ada ,,\n"
+    )
+    assert told(back(tmp_path, ASKED, content)) == [
+        ("a#1", "labelled", {"text": ["Rome", "🏳️‍🌈"], "answer_start": [17, 0]}, None),
+        ("a#2", "labelled", {"text": ["Ada"], "answer_start": [0]}, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "what"),
+    [
+        ("Rome,,", "a#1: the answer 'Rome' stands in the context 2 times"),
+        ("Rome,9,", "a#1: the answer 'Rome' does not stand at '9'"),
+        ("Rome,eight,", "a#1: the answer 'Rome' does not stand at 'eight'"),
+        ("Paris,,", "a#1: the answer 'Paris' does not stand in the context"),
+        ("Rome,8,unanswerable", "a#1: it is called unanswerable and has an answer"),
+        (",,labelled", "a#1: there is no label"),
+        (",,perhaps", "a#1: there is no state 'perhaps'"),
+    ],
+)
+def test_an_answer_that_is_in_doubt_is_refused(cells: str, what: str, tmp_path: Path) -> None:
+    content = (
+        f'id,question,context,answer,start,state\na#1,Where?,"🏳️‍🌈 in Rome, in Rome.",{cells}\n'
+    )
+    assert refused(tmp_path, ASKED, content) == (what, 2)
+
+
+def test_unanswerable_is_said_in_so_many_words(tmp_path: Path) -> None:
+    content = "id,question,context,answer,state\na#2,Who?,Ada.,,Unanswerable\n"
+    label = {"text": [], "answer_start": []}
+    assert told(back(tmp_path, ASKED, content)) == [("a#2", "labelled", label, None)]
+
+
+def test_a_text_that_changed_is_shown_in_both_versions(tmp_path: Path) -> None:
+    what, row = refused(tmp_path, CLASSED, "id,text,label\nc#1,Naive?,yes\n")
+    assert (what, row) == (
+        "c#1: text changed on the way: 'Na\\xefve?' was sent, 'Naive?' came back",
+        2,
+    )
+
+
+def test_line_ends_that_a_spreadsheet_wrote_its_way_change_nothing(tmp_path: Path) -> None:
+    item = Item("c#1", {"text": "a\r\nb\rc\nd"})
+    batch = Batch("text-classification", ("yes",), (item,))
+    assert told(back(tmp_path, batch, 'id,text,label\nc#1,"a\nb\nc\nd",yes\n')) == [
+        ("c#1", "labelled", "yes", None)
+    ]
+
+
+def test_true_is_read_as_a_spreadsheet_shows_it(tmp_path: Path) -> None:
+    batch = Batch("text-classification", ("true", "false"), CLASSED.items)
+    assert told(back(tmp_path, batch, "id,text,label\nc#1,Naïve?,TRUE\n")) == [
+        ("c#1", "labelled", "true", None)
+    ]
+
+
+def test_case_that_tells_labels_apart_counts(tmp_path: Path) -> None:
+    batch = Batch("text-classification", ("Yes", "yes"), CLASSED.items)
+    assert refused(tmp_path, batch, "id,text,label\nc#1,Naïve?,YES\n")[0].endswith("'YES'")
+
+
+def test_errors_tell_the_row_of_the_spreadsheet_whatever_lines_a_cell_holds(
+    tmp_path: Path,
+) -> None:
+    content = 'id,text,label\nc#2,"a, b; c\nd",yes\n\n,Naïve?,yes\n'
+    error, answer = back(tmp_path, CLASSED, content)
+    assert isinstance(error, InputError)
+    assert (error.what, error.line) == ("the row has no id", 4)
     assert isinstance(answer, Answer)
-    assert answer.fields == {"text": text}
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "there is nothing in it"),
+        (b"\xff\xfe", "there is nothing in it"),
+        (b"id,text\nc#1,x\n", "the header lacks label; it has: 'id, text'"),
+        (b"id,text,label,label\n", "two columns are called label"),
+        (b'id,text,label\nc#1,"x" y,yes\n', "no CSV after row 1: ',' expected after '\"'"),
+        (b'id,text,label\nc#1,"x', "no CSV after row 1: unexpected end of data"),
+        ("id,text,label\nc#1,Naïve?,yes\n".encode("cp1252"), "byte 7 of the line (0xEF) is not"),
+    ],
+)
+def test_a_file_that_is_no_sheet_is_refused_as_a_whole(
+    content: bytes, what: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        back(tmp_path, CLASSED, content)
+    assert caught.value.what.startswith(what)
+    assert caught.value.file == str(tmp_path / "back.csv")
+
+
+def test_a_row_with_more_cells_than_columns_is_refused(tmp_path: Path) -> None:
+    content = "id,text,label\nc#2,a, b; c,yes\nc#1,Naïve?,yes,,\n"
+    error, answer = back(tmp_path, CLASSED, content)
+    assert isinstance(error, InputError)
+    assert (error.what, error.line) == ("c#2: there are 4 cells for 3 columns", 2)
+    assert isinstance(answer, Answer)
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+@pytest.mark.parametrize("before", ["", " ", "'", "''", "a;", "a; ", "a\n", "a\r\n\u00a0", "a\t"])
+def test_nothing_that_a_spreadsheet_would_run_begins_a_cell(trigger: str, before: str) -> None:
+    text = f"{before}{trigger}cmd|' /C calc'!A0"
+    item = Item(text, {"text": text}, label=text, language=text)
+    dumped = dump(Batch("text-classification", (text,), (item,)))
+    for delimiter in (",", ";", "\t"):
+        # Also as a program that expects another separator takes it apart, cells and lines.
+        table = csv.reader(io.StringIO(dumped.decode("utf-8-sig"), newline=""), delimiter=delimiter)
+        cells = [cell for row in table for cell in row]
+        assert not [cell for cell in cells if cell.lstrip().startswith(FORMULAS)]
+        assert delimiter != "," or not [cell for cell in cells if cell.startswith(TRIGGERS)]
+
+
+@given(st.lists(st.sampled_from([*HOSTILE, *TRIGGERS, "'", "\n", " ", ";", "1"])).map("".join))
+def test_what_is_shown_is_meant_to_the_letter(text: str) -> None:
+    assert meant(shown(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["1.50", "007", "3/4", "1-2", "MAR1", "5. Mai", "1E5", "3:30", "5 %", "True", "WAHR"]
+)
+def test_what_a_spreadsheet_would_change_is_kept_from_it(text: str) -> None:
+    assert shown(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    "text", ["2024", "0", "'tis", "Ada", "a/b.conllu#12", "in 1990 in Rome", ""]
+)
+def test_what_no_spreadsheet_changes_stands_as_it_is(text: str) -> None:
+    assert shown(text) == text
+    assert meant(text) == text
+
+
+def test_an_apostrophe_that_a_spreadsheet_swallowed_is_not_missed(tmp_path: Path) -> None:
+    items = tuple(
+        Item(f"c#{n}", {"text": text}) for n, text in enumerate(("'tis", "=1", "'=1", "plain"))
+    )
+    batch = Batch("text-classification", ("yes",), items)
+    swallowed = [[cell.removeprefix("'") for cell in row] for row in rows(dump(batch))]
+    for row in swallowed[1:]:
+        row[2] = "yes"
+    out = io.StringIO()
+    csv.writer(out).writerows(swallowed)
+    assert [one.id for one in back(tmp_path, batch, out.getvalue()) if isinstance(one, Answer)] == [
+        "c#0",
+        "c#1",
+        "c#2",
+        "c#3",
+    ]
+
+
+def test_classes_of_words_need_no_tags(tmp_path: Path) -> None:
+    batch = Batch("token-classification", POS, (Item("w#1", {"tokens": ("我", "去")}),))
+    assert told(back(tmp_path, batch, "id,word,label\nw#1,我,noun\nw#1,去,'=CMD\n")) == [
+        ("w#1", "labelled", ("NOUN", "=CMD"), None)
+    ]
+
+
+@pytest.mark.parametrize("label", CLASSES)
+def test_labels_are_escaped_and_come_back(label: str, tmp_path: Path) -> None:
+    item = Item("c#1", {"text": "x"}, label=label)
+    batch = Batch("text-classification", CLASSES, (item,))
+    assert told(back(tmp_path, batch, dump(batch))) == [("c#1", "labelled", label, None)]
+
+
+def test_a_text_that_no_cell_holds_is_refused_before_it_is_cut() -> None:
+    for text, holds in (("x" * 32_767, True), ("x" * 32_768, False), ("🚀" * 16_384, False)):
+        batch = Batch("text-classification", ("yes",), (Item("c#1", {"text": text}),))
+        if holds:
+            assert len(dump(batch)) > 32_767
+            continue
+        with pytest.raises(UsageError, match=r"^c#1: text has .* holds 32,767"):
+            dump(batch)
+
+
+def loading(path: Path, count: int) -> float:
+    """Seconds for so many rows, five words an example."""
+    fields = {"tokens": ("Ada", "went", "to", "Rome", ".")}
+    label = ("B-PER", "O", "O", "B-LOC", "O")
+    items = tuple(Item(f"p#{number}", fields, label=label) for number in range(count // 5))
+    batch = Batch("token-classification", NER, items)
+    path.write_bytes(dump(batch))
+    begin = time.perf_counter()
+    found = sum(isinstance(one, Answer) for one in load(path, batch))
+    assert found == len(items)
+    return time.perf_counter() - begin
+
+
+def test_a_hundred_thousand_rows_are_read_in_linear_time(tmp_path: Path) -> None:
+    path = tmp_path / "big.csv"
+    tenth = min(loading(path, 10_000) for _ in range(3))
+    assert loading(path, 100_000) < 40 * tenth + 1

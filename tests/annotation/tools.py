@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from polymux.annotation import Batch
 
@@ -79,10 +81,58 @@ def doccano(dumped: bytes, batch: Batch) -> bytes:
     return data.getvalue()
 
 
+def german_excel(dumped: bytes, batch: Batch) -> bytes:
+    """What Excel saves as "CSV UTF-8" where a comma is what parts a number."""
+    rows = list(csv.reader(io.StringIO(dumped.decode("utf-8-sig"), newline="")))
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=";", lineterminator="\r\n").writerows(
+        [cell.replace("\r\n", "\n") for cell in row] for row in rows
+    )
+    return out.getvalue().encode("utf-8-sig")
+
+
+NS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+
+
+def excel(dumped: bytes, batch: Batch) -> bytes:
+    """What Excel saves of a workbook: its strings in a part of their own, escaped its way."""
+    ET.register_namespace("", NS)
+    with zipfile.ZipFile(io.BytesIO(dumped)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    strings: list[str] = []
+    for name in [name for name in parts if name.startswith("xl/worksheets/")]:
+        page = ET.fromstring(parts[name])
+        for cell in page.iter(f"{{{NS}}}c"):
+            if cell.get("t") == "inlineStr":
+                texts = [node.text or "" for node in cell.iter(f"{{{NS}}}t")]
+                if not texts:
+                    del cell.attrib["t"]
+                    continue
+                cell[:] = []
+                cell.set("t", "s")
+                ET.SubElement(cell, f"{{{NS}}}v").text = str(len(strings))
+                strings.append("".join(texts))
+        parts[name] = ET.tostring(page)
+    table = ET.Element(f"{{{NS}}}sst")
+    for text in strings:
+        item = ET.SubElement(table, f"{{{NS}}}si")
+        ET.SubElement(item, f"{{{NS}}}t").text = text
+    parts["xl/sharedStrings.xml"] = ET.tostring(table, "utf-8", xml_declaration=True)
+    kinds = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    told = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kinds}"/></Types>'
+    types = parts["[Content_Types].xml"]
+    parts["[Content_Types].xml"] = types.replace(b"</Types>", told.encode())
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
 FINISH: dict[str, Finish] = {
     "jsonl": as_it_is,
-    "csv": as_it_is,
-    "xlsx": as_it_is,
+    "csv": german_excel,
+    "xlsx": excel,
     "conll": as_it_is,
     "squad": as_it_is,
     "prodigy": prodigy,

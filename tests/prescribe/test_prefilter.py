@@ -28,6 +28,9 @@ from polymux.records import Example, Pool, PoolFile, content_hashes
 from polymux.selection.draws import draws
 
 SIZES = {"en": 60, "de": 50, "hi": 40, "zh": 30}
+# Of 40 kept, chance would take 9 of the 40 Hindi ones; how many of the others come in is drawn, and
+# over seeds and tokenizers between 34 and 40 are Hindi.
+MOST = 30
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,7 @@ def test_it_keeps_what_the_rule_keeps_example_by_example(model, monkeypatch) -> 
 
 def test_of_a_mixed_pool_it_keeps_what_is_written_like_the_target(model) -> None:
     kept = kept_of(model, pool(SIZES), pool({"hi": 20}, name="target", seed=7), 40)
-    assert Counter(e.language for e in kept)["hi"] >= 38
+    assert Counter(e.language for e in kept)["hi"] >= MOST
 
 
 def test_questions_and_texts_are_narrowed_too(model) -> None:
@@ -93,7 +96,7 @@ def test_questions_and_texts_are_narrowed_too(model) -> None:
             for some in (pool(SIZES), pool({"hi": 20}, seed=7))
         )
         kept = kept_of(model, source, target, 40)
-        assert Counter(e.language for e in kept)["hi"] >= 36
+        assert Counter(e.language for e in kept)["hi"] >= MOST
 
 
 def test_kept_examples_stand_as_they_were_and_in_order(model) -> None:

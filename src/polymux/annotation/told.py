@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from polymux.annotation.batch import Answer, Batch, Item
 from polymux.annotation.words import Span, labels_of, laid_out
 from polymux.errors import InputError
+from polymux.readers.source import Source
 from polymux.records import Label
 
 Read = Callable[[dict[str, Any], int | None], Iterable[Answer | InputError]]
@@ -43,6 +45,15 @@ def answers_in(
                 yield _placed(one, file, line) if isinstance(one, InputError) else one
         except InputError as error:
             yield _placed(error, file, line)
+
+
+def source_of(path: Path) -> Source:
+    """A file that came back, as the readers of pools read one."""
+
+    def opener(place: str) -> BufferedReader:
+        return Path(place).open("rb")
+
+    return Source(str(path), path.name, str(path), opener)
 
 
 def _placed(error: InputError, file: str, line: int | None) -> InputError:

@@ -93,8 +93,8 @@ def labels_of(item: Item, spans: Iterable[Span], batch: Batch) -> tuple[str, ...
                     f"{item.id}: two spans overlap at {text[slice(*places[word])]!r}",
                     "keep one of them",
                 )
-            letter = _letter(batch, place, len(covered))
-            labels[word] = f"{letter}-{span.label}" if batch.tagged else span.label
+            tag = f"{letter(batch, place, len(covered))}-{span.label}"
+            labels[word] = tag if batch.tagged else span.label
     if not batch.tagged and None in labels:
         word = labels.index(None)
         raise InputError(
@@ -104,7 +104,7 @@ def labels_of(item: Item, spans: Iterable[Span], batch: Batch) -> tuple[str, ...
     return tuple(OUTSIDE if label is None else label for label in labels)
 
 
-def _letter(batch: Batch, place: int, count: int) -> str:
+def letter(batch: Batch, place: int, count: int) -> str:
     """The letter of a word in a span, in the scheme that the batch's labels are of."""
     letters = {label[0] for label in batch.labels if label[1:2] == "-"}
     single, last, inside = (
