@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from polymux import toml
 from polymux.errors import InputError
 
 NAME = "run.toml"
@@ -100,25 +100,16 @@ def read_settings(folder: Path) -> Settings:
     Raises:
         InputError: the folder is no campaign, or its file says what cannot be: which key.
     """
-    path = folder / NAME
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Settings.model_validate(told)
-    except FileNotFoundError:
+    if not (folder / NAME).is_file():
         raise InputError(
             f"{folder} is no campaign: it has no {NAME}", "begin one with polymux init"
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"no TOML: {error}", "mend the line named", file=str(path)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise InputError(
-            f"{place}: {message}",
-            f"known are: {', '.join(Settings.model_fields)}",
-            file=str(path),
-        ) from error
+        )
+    return toml.settings(
+        folder / NAME,
+        Settings,
+        absent="begin the campaign with polymux init",
+        reference="docs/how-to/campaign.md tells what can be given",
+    )
 
 
 def as_toml(settings: Settings) -> str:

@@ -5,8 +5,6 @@ What the slides leave open is a setting here, and its default is ours: a reconst
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +14,10 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
-    ValidationError,
     model_validator,
 )
 
-from polymux.errors import InputError
+from polymux import toml
 
 
 class _Section(BaseModel):
@@ -295,43 +292,9 @@ def read_settings(path: Path) -> Settings:
         InputError: it is not there, is no TOML, or says something that cannot be: which key, and
             what can be given.
     """
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"the configuration cannot be read: {error}",
-            "give the path of a .toml file; docs/how-to/distill.md has one to begin with",
-            file=str(path),
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"no TOML: {error}", "mend the line named", file=str(path)) from error
-    try:
-        return Settings.model_validate(told)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(_said(first), _hint(first), file=str(path)) from error
-
-
-def _said(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"]) or "the file"
-    if error["type"] == "extra_forbidden":
-        return f"{place}: there is no such setting"
-    if error["type"] == "missing":
-        return f"{place} is missing"
-    return f"{place}: {error['msg'].removeprefix('Value error, ')} (it is {error['input']!r:.80})"
-
-
-def _hint(error: Any) -> str:
-    *sections, name = (str(part) for part in error["loc"]) if error["loc"] else ("",)
-    known: Any = Settings
-    for part in sections:
-        fields = getattr(known, "model_fields", {})
-        known = (
-            System if part == "systems" else fields[part].annotation if part in fields else known
-        )
-    names = list(getattr(known, "model_fields", {}))
-    near = difflib.get_close_matches(name, names, n=1)
-    if error["type"] == "extra_forbidden" and names:
-        ours = f"did you mean {near[0]}? " if near else ""
-        return f"{ours}known here: {', '.join(names)}"
-    return "docs/reference/distill.md has every setting with its default"
+    return toml.settings(
+        path,
+        Settings,
+        absent="give the path of a .toml file; docs/how-to/distill.md has one to begin with",
+        reference="docs/reference/distill.md has every setting with its default",
+    )

@@ -1,0 +1,5 @@
+"""Campaigns in which gold labels answer: the paper's experiments, on any model and data."""
+
+from polymux.experiments.simulation import Simulated, planned, simulate
+
+__all__ = ["Simulated", "planned", "simulate"]

@@ -1,0 +1,199 @@
+"""The labelled corpora of an experiment: read once, held in memory, cut as configurations ask."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from polymux.errors import InputError, UsageError
+from polymux.experiments.settings import Configuration, Experiment, anchored
+from polymux.readers import read
+from polymux.records import Example, Pool, PoolFile, content_hashes
+from polymux.selection.draws import draws
+from polymux.train.start import Labelled
+
+LANGUAGE = "{language}"
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What one configuration chooses from, for, and is scored on."""
+
+    source: Pool
+    gold: Pool | None
+    """The labelled target languages, where they have a train split: the upper bound."""
+    target: Pool
+    tests: Mapping[str, tuple[Example, ...]]
+    """By target language; all labelled."""
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Example]:
+        """Whatever may be chosen."""
+        pools = [self.source, *([] if self.gold is None else [self.gold])]
+        return {example.id: example for pool in pools for example in pool}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A name for all of it, labels included."""
+        digest = blake2b(digest_size=16)
+        parts: list[Sequence[Example]] = [list(self.source), list(self.target)]
+        parts += [list(self.gold or ()), *self.tests.values()]
+        for part in parts:
+            digest.update(Labelled(tuple(part), 0, 0).fingerprint.encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Corpora:
+    """The corpora of an experiment, whose file stands in `folder`."""
+
+    experiment: Experiment
+    folder: Path
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """Those that may be chosen from."""
+        data = self.experiment.data
+        found = data.languages or tuple(_found(anchored(data.train, self.folder)))
+        return tuple(name for name in found if name not in data.without)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """All labels that occur, of the start language, too: an annotator's list."""
+        parts = [self.split("train", language) for language in self.languages]
+        targets = {t for told in self.experiment.configurations.values() for t in told.target}
+        parts += [self.split("test", language) for language in sorted(targets)]
+        parts += [tuple(self.start(name)) for name in self.experiment.models]
+        found: set[str] = set()
+        for part in parts:
+            found |= Labelled(part, 0, 0).found
+        return tuple(sorted(found))
+
+    def start(self, model: str) -> Pool | list[Example]:
+        """What a model is fine-tuned on first; nothing: it is ready."""
+        paths = self.experiment.models[model].train
+        return self._pool([anchored(path, self.folder) for path in paths]) if paths else []
+
+    def setting(self, name: str) -> Setting:
+        """The pools of a configuration.
+
+        Raises:
+            UsageError: it asks for languages that are not there.
+            InputError: files that are not there, or tests without labels.
+        """
+        told = self.experiment.configurations[name]
+        named = told.source or tuple(one for one in self.languages if one not in told.target)
+        strange = sorted(set(named) - set(self.languages))
+        if strange:
+            raise UsageError(
+                f"configurations.{name}.source names {', '.join(strange)}",
+                f"there is text to choose from in: {', '.join(self.languages)}",
+            )
+        aside = {language: self._carved(language, told) for language in told.target}
+        files = [(language, self.split("train", language)) for language in named]
+        own = {language: self._own(language, aside[language]) for language in told.target}
+        if told.mixed:
+            files += [(f"{t} mixed", _share(own[t], told.mixed)) for t in told.target]
+        gold = [(language, some) for language, some in own.items() if some]
+        return Setting(
+            self._held(files, "source"),
+            self._held(gold, "gold") if gold else None,
+            self._target(told, aside),
+            {language: self._test(language) for language in told.target},
+        )
+
+    def _target(self, told: Configuration, aside: Mapping[str, tuple[Example, ...]]) -> Pool:
+        if told.sample is not None:
+            return self._pool([anchored(told.sample, self.folder)])
+        if told.carved is not None:
+            return self._held(list(aside.items()), "target")
+        return self._held([(one, self.split("target", one)) for one in told.target], "target")
+
+    def _carved(self, language: str, told: Configuration) -> tuple[Example, ...]:
+        """The target sample of a language that has no other split."""
+        return () if told.carved is None else _first(self.split("train", language), told.carved)
+
+    def _own(self, language: str, aside: Sequence[Example]) -> tuple[Example, ...]:
+        """A target language's train split without what its target sample took."""
+        if language not in self.languages and not self._has_train(language):
+            return ()
+        taken = {example.id for example in aside}
+        return tuple(one for one in self.split("train", language) if one.id not in taken)
+
+    def _has_train(self, language: str) -> bool:
+        path = anchored(self.experiment.data.train, self.folder).replace(LANGUAGE, language)
+        return "://" in path or Path(path).exists()
+
+    def _test(self, language: str) -> tuple[Example, ...]:
+        found = tuple(one for one in self.split("test", language) if one.label is not None)
+        if not found:
+            raise InputError(
+                f"no test example of {language} has a label",
+                "score on labelled examples: look at data.test",
+                file=anchored(self.experiment.data.test, self.folder),
+            )
+        return found
+
+    @cache  # noqa: B019  (as long as the experiment)
+    def split(self, kind: str, language: str) -> tuple[Example, ...]:
+        """The examples of a language: `train`, `target` or `test`."""
+        data = self.experiment.data
+        pattern: str = getattr(data, kind)
+        most: int | None = getattr(data, f"most_{kind}")
+        if LANGUAGE not in pattern:
+            raise UsageError(
+                f"data.{kind} has no {LANGUAGE} in it: {pattern}",
+                f"write {LANGUAGE} where the name of the language stands",
+            )
+        pool = self._pool([anchored(pattern.replace(LANGUAGE, language), self.folder)])
+        return tuple(
+            replace(example, id=f"{language}/{example.id}", language=language)
+            for example in islice(pool, most)
+        )
+
+    def _pool(self, paths: Sequence[str]) -> Pool:
+        data = self.experiment.data
+        return read(*paths, task=self.experiment.task, fields=data.fields, on_error=data.on_error)
+
+    def _held(self, parts: Sequence[tuple[str, Sequence[Example]]], name: str) -> Pool:
+        """A pool of examples in memory; a language a file, so that shards stay what they are."""
+        files = [PoolFile(language, partial(iter, tuple(some))) for language, some in parts if some]
+        return Pool(self.experiment.task, files, name=name)
+
+
+def _found(pattern: str) -> Iterator[str]:
+    """The languages that have a file."""
+    if "://" in pattern or LANGUAGE not in pattern:
+        raise UsageError(
+            f"the languages of {pattern} cannot be listed", "name them: data.languages"
+        )
+    before, _, after = pattern.partition(LANGUAGE)
+    folder, _, name = before.rpartition("/")
+    shape = re.compile(re.escape(before) + r"([^/]+)" + re.escape(after))
+    for path in sorted(Path(folder or ".").glob(glob.escape(name) + "*" + after)):
+        match = shape.fullmatch(str(path))
+        if match is not None:
+            yield match[1]
+
+
+def _order(examples: Sequence[Example]) -> list[int]:
+    """An order that belongs to content alone."""
+    drawn = draws(0, "corpus", content_hashes(examples))
+    order: list[int] = np.argsort(drawn, kind="stable").tolist()
+    return order
+
+
+def _first(examples: Sequence[Example], count: int) -> tuple[Example, ...]:
+    return tuple(examples[at] for at in sorted(_order(examples)[:count]))
+
+
+def _share(examples: Sequence[Example], share: float) -> tuple[Example, ...]:
+    return _first(examples, round(len(examples) * share))

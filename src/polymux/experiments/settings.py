@@ -1,0 +1,209 @@
+"""The file that describes an experiment: parsed once, checked whole, before anything is begun."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+
+from polymux import toml
+from polymux.errors import UsageError
+from polymux.selection import find_strategy
+
+# The start model as it is, in results and tables.
+UNTOUCHED = "untouched"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(_Section):
+    """How a model learns; what is not given is as `polymux train` has it."""
+
+    preset: str | None = None
+    epochs: int | None = Field(default=None, ge=1)
+    lr: float | None = Field(default=None, gt=0)
+    batch_size: int | None = Field(default=None, ge=1)
+    accumulation: int = Field(default=1, ge=1)
+    bucketed: bool = False
+    """Batches of rows of like length, which saves padding."""
+    max_length: int | None = Field(default=None, ge=8)
+    stride: int = Field(default=128, ge=0)
+
+
+class Model(_Section):
+    """A start model, or an encoder and what it is fine-tuned on first."""
+
+    path: str
+    """A folder, or a name on the hub."""
+    train: tuple[str, ...] = ()
+    """PATHs of the labelled start language (DeMuX 4: English); none: the model is ready."""
+    seed: NonNegativeInt = 0
+    """One start model for all seeds, as in the paper."""
+    training: Training = Training()
+
+
+class Data(_Section):
+    """PATHs with {language} in them."""
+
+    train: str
+    """What may be chosen from."""
+    target: str
+    """The unlabelled target sample."""
+    test: str
+    languages: tuple[str, ...] = ()
+    """None named: all that have a file to choose from, and are not `without`."""
+    without: tuple[str, ...] = ("en",)
+    """Never in the pool: the start language."""
+    fields: dict[str, str] = {}
+    on_error: Literal["stop", "skip"] = "stop"
+    most_train: PositiveInt | None = None
+    """The first so many examples of each language."""
+    most_target: PositiveInt | None = None
+    most_test: PositiveInt | None = None
+
+
+class Configuration(_Section):
+    """What the model must become good at, and what may be labelled for it."""
+
+    target: tuple[str, ...] = Field(min_length=1)
+    source: tuple[str, ...] = ()
+    """None named: every language that is not a target."""
+    carved: PositiveInt | None = None
+    """The target sample is this many examples of each target's train split, which leave the pool:
+    where there is no other split to take it from."""
+    sample: str | None = None
+    """A PATH of the target sample, in place of the languages' own."""
+    mixed: float = Field(default=0.0, ge=0, le=1)
+    """Share of the target languages' train splits that may be chosen, too."""
+    plan: dict[str, PositiveInt] = {}
+    """Examples a language, for the strategy plan (LITMUS)."""
+
+
+class Strategy(_Section):
+    """A strategy under a name of its own, with options of `polymux select`."""
+
+    strategy: str
+    like: str | None = None
+    """Of same-distribution: the strategy whose language counts it copies."""
+    k: PositiveInt = 1
+    candidates: float | None = None
+    ratio: float = 10.0
+    average: str = "mean"
+    distance: str = "l2"
+    uncertainty: str | None = None
+    near_duplicates: float | None = None
+    prefilter: PositiveInt | None = None
+    screen: str = "off"
+    screen_only: bool = False
+
+
+class Experiment(_Section):
+    """The whole file."""
+
+    name: str = "experiment"
+    corpus: str
+    """What tables call the task."""
+    task: Literal["token-classification", "text-classification", "question-answering"]
+    setting: str
+    """What tables call this kind of experiment, such as low-budget."""
+    models: dict[str, Model] = Field(min_length=1)
+    chooser: str | None = None
+    """The model that chooses for all; none: each for itself."""
+    data: Data
+    configurations: dict[str, Configuration] = Field(min_length=1)
+    strategies: tuple[str, ...] = Field(min_length=1)
+    """Names of the table, or of `variants`."""
+    variants: dict[str, Strategy] = {}
+    best: str = "knn-uncertainty"
+    """The strategy that is named before the run, for win rates."""
+    budgets: tuple[PositiveInt, ...] = Field(min_length=1)
+    """Labels. In one round each is an experiment of its own; in several, the sum so far."""
+    rounds: bool = False
+    """Whether the budgets are rounds of one campaign, each chosen by the model of the one before
+    (DeMuX 4); otherwise the start model chooses for each."""
+    continued: bool = False
+    """In rounds, train from the last round's model, not from the start model."""
+    choice_seeds: tuple[NonNegativeInt, ...] = Field(default=(2, 22, 42), min_length=1)
+    train_seeds: tuple[NonNegativeInt, ...] = Field(default=(2, 22, 42), min_length=1)
+    seeds: Literal["paired", "crossed"] = "paired"
+    """Each choice seed with its training seed, or with every one: that tells the luck of the draw
+    from that of training."""
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Experiment:
+        for name in self.strategies:
+            try:
+                find_strategy(self.rule(name).strategy)
+            except UsageError as error:
+                raise ValueError(f"{error.what}; {error.hint}") from error
+        for name, rule in self.variants.items():
+            if rule.like is not None and rule.like not in self.strategies:
+                raise ValueError(
+                    f"variants.{name}.like names {rule.like}: not a strategy asked for"
+                )
+        if self.best not in self.strategies:
+            raise ValueError(f"best names {self.best}, which is not among the strategies")
+        if self.chooser is not None and self.chooser not in self.models:
+            raise ValueError(f"chooser names {self.chooser}, which is not among the models")
+        if self.chooser is not None and self.rounds:
+            raise ValueError("in rounds each model chooses for itself: leave chooser out")
+        if self.seeds == "paired" and len(self.choice_seeds) != len(self.train_seeds):
+            raise ValueError("paired seeds need as many choice_seeds as train_seeds")
+        if list(self.budgets) != sorted(set(self.budgets)):
+            raise ValueError("give budgets from small to large, each once")
+        for name, told in self.configurations.items():
+            if "plan" in self.strategies and not told.plan:
+                raise ValueError(f"the strategy plan needs configurations.{name}.plan")
+        return self
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Choice seed and training seed of every repetition."""
+        if self.seeds == "paired":
+            return tuple(zip(self.choice_seeds, self.train_seeds, strict=True))
+        return tuple((c, t) for c in self.choice_seeds for t in self.train_seeds)
+
+    def rule(self, name: str) -> Strategy:
+        """What a name among the strategies stands for."""
+        return self.variants.get(name, Strategy(strategy=name))
+
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+def presets() -> dict[str, Path]:
+    """The experiments that come along, by name: the paper's, and `local/...`."""
+    return {
+        path.relative_to(PRESETS).with_suffix("").as_posix(): path
+        for path in sorted(PRESETS.rglob("*.toml"))
+    }
+
+
+def read_experiment(path: str | Path) -> Experiment:
+    """Parse and check a file, or a preset by its name.
+
+    Raises:
+        InputError: it is not there, is no TOML, or says something that cannot be.
+    """
+    known = presets()
+    place = known.get(str(path), Path(path))
+    told = toml.settings(
+        place,
+        Experiment,
+        absent=f"give the path of a .toml file, or one of: {', '.join(known)}",
+        reference="docs/reference/experiments.md has every setting with its default",
+    )
+    if told.name == "experiment":
+        told = told.model_copy(update={"name": place.stem})
+    return told
+
+
+def anchored(path: str, folder: Path) -> str:
+    """A PATH of the file with its variables, relative to the file's folder."""
+    filled = os.path.expandvars(path)
+    return filled if "://" in filled or Path(filled).is_absolute() else str(folder / filled)

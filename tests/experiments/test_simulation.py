@@ -1,0 +1,252 @@
+"""Experiments: what a row says, that a killed run goes on to the same, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.experiments.miniature import SIZES, TARGETS, told, without_seconds, write_experiment
+from tests.experiments.miniature import write_corpora as write
+
+import polymux as pm
+from polymux.encoders import Model
+from polymux.errors import InputError, UsageError
+from polymux.evaluate import evaluate
+from polymux.experiments import planned, simulate
+from polymux.experiments.pools import Corpora
+from polymux.experiments.settings import Experiment, read_experiment
+from polymux.readers import read
+
+POLYMUX = str(Path(sys.executable).parent / "polymux")
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpora")
+    write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(corpora: Path) -> Path:
+    """The experiment, run without a disturbance."""
+    out = corpora / "whole"
+    simulate(write_experiment(corpora), out, workers=1, device="cpu")
+    return out
+
+
+def rows(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_there_is_a_row_for_every_cell_and_language_and_one_for_the_untouched_model(whole) -> None:
+    counts = Counter((r["config"], r["strategy"], r["language"]) for r in rows(whole))
+    strategies = told()["strategies"]
+    for config, languages in (("one", ["hi"]), ("both", ["hi", "ur"])):
+        for language in languages:
+            assert counts.pop((config, "untouched", language)) == 1
+            for strategy in strategies:
+                assert counts.pop((config, strategy, language)) == 2
+    assert not counts
+
+
+def test_scores_are_those_of_the_labels_and_the_side_file_sums_up_to_them(whole) -> None:
+    for row in rows(whole):
+        parts = np.load(whole / row["counts"])[row["language"]]
+        assert len(parts) == row["examples"] == 18
+        assert row["score"] == pytest.approx(parts[:, 0].sum() / parts[:, 1].sum())
+        assert row["score"] == row["scores"][row["metric"]]
+
+
+def test_the_untouched_models_score_is_what_evaluate_says(whole, corpora) -> None:
+    model = Model(whole / "models" / "tiny", task="token-classification", device="cpu")
+    pool = read(str(corpora / "ur/test.conll"), task=model.task)
+    said = evaluate(model, pool).average
+    (row,) = [r for r in rows(whole) if r["strategy"] == "untouched" and r["language"] == "ur"]
+    assert row["scores"] == pytest.approx(said)
+
+
+def test_no_target_language_and_no_start_language_is_bought(whole) -> None:
+    for row in rows(whole):
+        assert sum(row["chosen"].values()) == row["labels"] == row["budget"]
+        assert not {"en", *row["chosen"]} & {"hi"} or row["config"] != "one"
+        assert not set(row["chosen"]) & {"en", *(TARGETS if row["config"] == "both" else ["hi"])}
+
+
+def test_what_is_chosen_is_what_select_chooses(whole, corpora) -> None:
+    start = Model(whole / "models" / "tiny", task="token-classification", device="cpu")
+    paths = [str(corpora / code / "train.conll") for code in ("es", "de", "fr")]
+    source = read(*paths, task=start.task)
+    target = read(str(corpora / "hi/dev.conll"), str(corpora / "ur/dev.conll"), task=start.task)
+    chosen = pm.select(start, source, target, budget=8, strategy="average-dist", seed=1)
+    (cell,) = (whole / "cells/tiny/both/average-dist").glob("c1-t1-b8.json")
+    ids = json.loads(cell.read_text("utf-8"))["chosen"]
+    corpus = Corpora(read_experiment(corpora / "miniature.toml"), corpora)
+    by_id = corpus.setting("both").by_id
+    assert [by_id[one].text for one in ids] == [pick.example.text for pick in chosen.picks]
+
+
+def test_killed_again_and_again_it_goes_on_to_the_same_rows(whole, corpora) -> None:
+    out = corpora / "killed"
+    command = [POLYMUX, "simulate", str(corpora / "miniature.toml"), "--out", str(out)]
+    kills, done = 0, set()
+    while kills < 3:
+        process = subprocess.Popen([*command, "--workers", "2", "--device", "cpu", "-q"])
+        while process.poll() is None:
+            now = set(out.glob("cells/**/*.json"))
+            if len(now) > len(done) + 1:
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+                done = now
+                break
+            time.sleep(0.02)
+        process.wait()
+        if process.returncode == 0:
+            break
+    assert kills
+    before = {path: path.stat().st_mtime_ns for path in out.glob("cells/**/*.json")}
+    subprocess.run([*command, "--workers", "2", "--device", "cpu", "-q"], check=True)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert without_seconds(rows(out)) == without_seconds(rows(whole))
+    assert not (out / "work").exists()
+
+
+def test_a_second_run_makes_nothing_and_an_experiment_may_grow(whole, corpora, tmp_path) -> None:
+    out = tmp_path / "grown"
+    shutil.copytree(whole, out)
+    file = write_experiment(corpora)
+    assert simulate(file, out, workers=1, device="cpu").made == 0
+    more = {"strategies": ["random", "knn-uncertainty", "average-dist", "uncertainty"]}
+    grown = corpora / "grown.toml"
+    grown.write_text(write_experiment(corpora, **more).read_text("utf-8"), encoding="utf-8")
+    write_experiment(corpora)
+    made = simulate(grown, out, workers=1, device="cpu")
+    assert made.made == 4
+    assert {r["strategy"] for r in made.rows} == {"untouched", *more["strategies"]}
+
+
+def test_cells_of_other_settings_are_refused(whole, corpora, tmp_path) -> None:
+    out = tmp_path / "other"
+    shutil.copytree(whole, out)
+    try:
+        file = write_experiment(corpora, training={"epochs": 3, "lr": 1e-3, "batch_size": 4})
+        with pytest.raises(UsageError, match=r"(?s)made with other settings.*another folder"):
+            simulate(file, out, workers=1, device="cpu")
+    finally:
+        write_experiment(corpora)
+
+
+def test_in_rounds_the_model_of_the_last_one_chooses_and_no_label_is_bought_twice(
+    corpora, tmp_path
+) -> None:
+    here = tmp_path / "corpora"
+    shutil.copytree(corpora, here, ignore=shutil.ignore_patterns("whole", "killed"))
+    changes = {
+        "rounds": True,
+        "budgets": [4, 8, 11],
+        "strategies": ["knn-uncertainty", "gold"],
+        "configurations": {"one": {"target": ["hi"]}},
+        "choice_seeds": [1],
+        "train_seeds": [1],
+    }
+    file = write_experiment(here, **changes)
+    made = simulate(file, tmp_path / "out", workers=1, device="cpu")
+    chosen = {}
+    for path in (tmp_path / "out/cells/tiny/one").glob("*/*.json"):
+        cell = json.loads(path.read_text("utf-8"))
+        chosen[cell["rows"][0]["strategy"], cell["rows"][0]["round"]] = cell["chosen"]
+    for strategy in changes["strategies"]:
+        for number, budget in enumerate(changes["budgets"], start=1):
+            ids = chosen[strategy, number]
+            assert len(set(ids)) == len(ids) == budget
+            if number > 1:
+                assert ids[: changes["budgets"][number - 2]] == chosen[strategy, number - 1]
+    assert {one.split("/")[0] for one in chosen["gold", 3]} == {"hi"}
+    again = tmp_path / "again"
+    shutil.copytree(tmp_path / "out", again)
+    # As after a kill in round 3, with the model of round 2 gone.
+    for left in again.glob("cells/tiny/one/*/c1-t1-b11.*"):
+        left.unlink()
+    (again / "results.jsonl").unlink()
+    repeated = simulate(file, again, workers=1, device="cpu")
+    assert repeated.made == 2
+    assert without_seconds(repeated.rows) == without_seconds(made.rows)
+
+
+def test_a_choice_copied_by_its_languages_has_their_counts(corpora, tmp_path) -> None:
+    here = tmp_path / "corpora"
+    shutil.copytree(corpora, here, ignore=shutil.ignore_patterns("whole", "killed"))
+    changes = {
+        "strategies": ["knn-uncertainty", "copy", "plan", "near"],
+        "variants": {
+            "copy": {"strategy": "same-distribution", "like": "knn-uncertainty"},
+            "near": {"strategy": "knn-uncertainty", "candidates": 1.0},
+        },
+        "configurations": {"one": {"target": ["hi"], "plan": {"es": 3, "fr": 1}}},
+        "choice_seeds": [1],
+        "train_seeds": [1],
+    }
+    made = simulate(write_experiment(here, **changes), tmp_path / "out", workers=1, device="cpu")
+    chosen = {row["strategy"]: row["chosen"] for row in made.rows}
+    assert chosen["copy"] == chosen["knn-uncertainty"]
+    assert chosen["plan"] == {"es": 6, "fr": 2}
+
+
+def test_what_would_be_done_is_counted_without_a_model(corpora) -> None:
+    plan = planned(write_experiment(corpora))
+    assert plan["trainings"] == 2 * 3 * 2
+    assert plan["configurations"]["both"]["source"] == SIZES["es"] + SIZES["de"] + SIZES["fr"]
+    assert plan["configurations"]["both"]["test"] == {"hi": 18, "ur": 18}
+    assert plan["start"] == {"tiny": SIZES["en"]}
+
+
+def test_targets_are_carved_from_train_mixed_in_or_given(corpora) -> None:
+    configurations = {
+        "carved": {"target": ["hi"], "carved": 5, "mixed": 1.0},
+        "given": {"target": ["ur"], "sample": "hi/dev.conll", "source": ["es"]},
+    }
+    experiment = Experiment.model_validate(told(configurations=configurations))
+    corpus = Corpora(experiment, corpora)
+    carved = corpus.setting("carved")
+    sample = {one.id for one in carved.target}
+    assert len(sample) == 5
+    assert all(name.startswith("hi/") for name in sample)
+    own = {one.id for one in carved.source if one.language == "hi"}
+    assert len(own) == 14 - 5
+    assert not own & sample
+    given = corpus.setting("given")
+    assert {one.language for one in given.source} == {"es"}
+    assert len(list(given.target)) == 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"strategies": ["best-of-all"]}, "no strategy 'best-of-all'"),
+        ({"best": "uncertainty"}, "not among the strategies"),
+        ({"budgets": [8, 4]}, "from small to large"),
+        ({"choice_seeds": [1]}, "as many choice_seeds as train_seeds"),
+        ({"chooser": "large"}, "not among the models"),
+        ({"budget": 5}, "did you mean budgets"),
+        ({"strategies": ["plan", "knn-uncertainty"]}, r"needs configurations\.one\.plan"),
+    ],
+)
+def test_what_cannot_be_is_told_by_its_key(corpora, tmp_path, changes, said) -> None:
+    with pytest.raises(InputError, match=said):
+        read_experiment(write_experiment(tmp_path, **changes))
+
+
+def test_languages_that_are_not_there_are_told(corpora) -> None:
+    wrong = {"one": {"target": ["hi"], "source": ["es", "xx"]}}
+    experiment = Experiment.model_validate(told(configurations=wrong))
+    with pytest.raises(UsageError, match=r"(?s)names xx.*de, es, fr"):
+        Corpora(experiment, corpora).setting("one")
