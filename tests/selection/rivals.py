@@ -113,21 +113,22 @@ def transport(w: World, ask: Ask) -> list[int]:
     near = alike(w)
     table, share = distances(w), 1 / near.sum(axis=1)
     taken: list[int] = []
-    score: dict[int, float] = {}
-    first = 0.0
+    held: dict[int, float] = {}
+    kept: dict[int, float] = {}
     while len(taken) < min(ask.budget, len(w)):
         free = [i for i in in_order(w) if i not in taken]
-        if not score or max(score.values()) <= SAME * first:
-            masses = dict(
+        score = {i: h * kept[i] for i, h in held.items() if i in free and kept[i] > 1e-3}
+        if not score:
+            mass = dict(
                 zip(free, plan(table[free], share[free], scale(w)).sum(axis=1), strict=True)
             )
-            score = {i: sum(near[i, j] * masses[j] for j in free) for i in free if masses[i] > 0}
-            first = max(score.values())
+            score = held = {i: sum(near[i, j] * mass[j] for j in free) for i in free if mass[i] > 0}
+            kept = dict.fromkeys(free, 1.0)
         most = max(score.values())
         equal = [i for i in free if score.get(i, -1) >= most * (1 - SAME)]
         pick = min(equal, key=lambda i: table[i].min())
         taken.append(pick)
-        score = {i: s * (1 - near[i, pick]) for i, s in score.items() if i != pick}
+        kept = {i: k * (1 - near[i, pick]) for i, k in kept.items()}
     return taken
 
 

@@ -61,6 +61,10 @@ class Near:
         # Where more than half of them are 0, the mean; where all are, any will do.
         return middle or float(self.distances.mean()) or 1.0
 
+    def square(self, distance: float) -> float:
+        """The squared difference at this distance."""
+        return float(self.target.metric.undo(np.array([distance]))[0])
+
     def squares(self, places: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m candidates"]:
         """The squared difference of some candidates and every one, by matrix product in float64."""
         vectors, sizes = self._centred
@@ -68,7 +72,8 @@ class Near:
         squares *= -2
         squares += sizes
         squares += sizes[places, None]
-        return np.maximum(squares, 0.0, out=squares)
+        np.maximum(squares, 0.0, out=squares)
+        return squares
 
     @cached_property
     def _centred(
@@ -113,8 +118,8 @@ def begin_near(ask: Ask, size: int | None) -> Nearest:
     return Nearest(max(size or 0, first_length(len(target.vectors))), target, ask.measure)
 
 
-def layers(seen: Nearest) -> Iterator[Int[np.ndarray, "m"] | None]:
-    """Rows of one layer after the other; None where the lists are too short to tell.
+def layers(seen: Nearest) -> Iterator[tuple[Int[np.ndarray, "m"], int] | None]:
+    """Rows and k of one layer after the other; None where the lists are too short to tell.
 
     The first layer is the union of every target's k nearest, with the largest k within the lists'
     length that gives no more than `CANDIDATES`; each next one is what a larger k adds to it.
@@ -133,7 +138,7 @@ def layers(seen: Nearest) -> Iterator[Int[np.ndarray, "m"] | None]:
             yield None
             return
         end = max(begin + 1, min(fits, last))
-        yield rows[(place >= begin) & (place < end)]
+        yield rows[(place >= begin) & (place < end)], end
         begin, cap = end, max(DEEPER * cap, end + 1)
 
 
@@ -150,9 +155,10 @@ def ranked(order: Order) -> Callable[[Nearest, Ask, Fetch], Choice | None]:
         ranking: Int[np.ndarray, "n"] = np.empty(0, dtype=np.int64)
         walk = layers(seen)
         while len(ranking) < wanted:
-            rows = next(walk)
-            if rows is None:
+            layer = next(walk)
+            if layer is None:
                 return None
+            rows, _ = layer
             facts.setdefault("candidates", len(rows))
             near = Near.of(rows, seen.target, ask.measure, fetch)
             places = order(near, min(len(rows), wanted - len(ranking)))

@@ -19,6 +19,9 @@ NOISE = 0.1
 # Gains that differ by less than this share are equal but for rounding: content hashes decide.
 EQUAL = 1e-9
 
+# Labels that room is made for at first; then it doubles.
+FIRST_LABELS = 64
+
 Weights = Callable[[Near], Float[np.ndarray, "candidates"]]
 
 
@@ -28,13 +31,12 @@ class Posterior:
     Holds candidates x targets covariances and one factor of the candidates a label.
     """
 
-    def __init__(self, near: Near, most: int) -> None:
+    def __init__(self, near: Near) -> None:
         self.near = near
-        undo = near.target.metric.undo
-        self._double = 2 * float(undo(np.float64(near.scale())))
-        self.covariance = self._kernel(undo(near.distances))
+        self._double = 2 * near.square(near.scale())
+        self.covariance = self._kernel(near.target.metric.undo(near.distances))
         self.variance = np.ones(len(near.rows))
-        self._factor = np.empty((most, len(near.rows)))
+        self._factor = np.empty((FIRST_LABELS, len(near.rows)))
         self._labels = 0
 
     def gains(self) -> Float[np.ndarray, "candidates"]:
@@ -49,6 +51,11 @@ class Posterior:
         gains /= self.variance + NOISE
         return gains
 
+    def sizes(self) -> Float[np.ndarray, "candidates"]:
+        """By how much gains move, for half of what every covariance moves by."""
+        sizes: Float[np.ndarray, "candidates"] = np.abs(self.covariance).sum(axis=1)
+        return sizes / (self.variance + NOISE)
+
     def label(self, place: int) -> None:
         """Condition on a label of this candidate."""
         near, factor = self.near, self._factor[: self._labels]
@@ -61,13 +68,16 @@ class Posterior:
 
         by_blocks(narrow, near)
         self.variance = np.maximum(self.variance - np.square(new), 0.0)
+        if self._labels == len(self._factor):
+            self._factor = np.concatenate([self._factor, np.empty_like(self._factor)])
         self._factor[self._labels] = new
         self._labels += 1
 
     def _kernel(self, squares: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         """From squared differences, in their place, to covariances before any label."""
         squares /= -self._double
-        return np.exp(squares, out=squares)
+        np.exp(squares, out=squares)
+        return squares
 
 
 def best(scores: Float[np.ndarray, "candidates"]) -> int:
@@ -84,7 +94,7 @@ def transductive(weigh: Weights) -> Callable[[Near, int], Int[np.ndarray, "n"]]:
     """
 
     def order(near: Near, count: int) -> Int[np.ndarray, "n"]:
-        known, weights = Posterior(near, count), weigh(near)
+        known, weights = Posterior(near), weigh(near)
         is_free = np.ones(len(near.rows), dtype=np.bool_)
         picks: list[int] = []
         while len(picks) < count:
