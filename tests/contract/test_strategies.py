@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.selection.rivals import RIVALS
 from tests.selection.worlds import REFERENCES, World, world
 
 from polymux.records import Encodings
@@ -38,11 +39,11 @@ def answer(
 
 
 @pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("name", REFERENCES | RIVALS)
 @pytest.mark.parametrize(("size", "budget"), [(1, 1), (3, 5), (40, 7), (60, 59), (90, 30)])
 def test_equals_the_slow_obvious_reference(name: str, size: int, budget: int, ties: bool) -> None:
     w = world(size, seed=size + budget, ties=ties)
-    assert answer(name, w, budget) == REFERENCES[name](w, w.ask(budget))
+    assert answer(name, w, budget) == (REFERENCES | RIVALS)[name](w, w.ask(budget))
 
 
 @pytest.mark.parametrize("first", [1, 3, 50, 10**10])

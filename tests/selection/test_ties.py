@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.selection.worlds import World, world
 
 from polymux.selection import STRATEGIES, Choice, Strategy, choose, look_at
-from polymux.selection.ties import TIES, Gap, Twice, weigh
+from polymux.selection.ties import TIES, weigh
+from polymux.selection.twice import Gap, Twice
 
 U = 1e-5
 

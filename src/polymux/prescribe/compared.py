@@ -14,7 +14,8 @@ from polymux.prescribe.again import Scene
 from polymux.prescribe.past import Past, PastPick
 from polymux.records import Prescription, content_hashes
 from polymux.selection import Ask
-from polymux.selection.ties import TIES, Gap, Twice, weigh
+from polymux.selection.ties import TIES, weigh
+from polymux.selection.twice import Gap, Twice
 from polymux.tasks import TASKS
 
 SAME, TIE, DIFFERENT = "the same", "the same up to a tie", "different"

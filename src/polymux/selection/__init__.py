@@ -26,6 +26,7 @@ from polymux.selection.ask import (
 )
 from polymux.selection.average_dist import AVERAGE_DIST, AVERAGES
 from polymux.selection.bounded import Bounded
+from polymux.selection.coverage import COVERAGE
 from polymux.selection.distance import METRICS, Target
 from polymux.selection.knn_uncertainty import KNN_UNCERTAINTY
 from polymux.selection.limits import Limits, trimmed
@@ -33,6 +34,8 @@ from polymux.selection.product import PRODUCT, Product
 from polymux.selection.quota import EGALITARIAN, GOLD, PLAN, RANDOM, SAME_DISTRIBUTION, drawn
 from polymux.selection.round_robin import ROUND_ROBIN
 from polymux.selection.summaries import Nearest, Smallest
+from polymux.selection.transductive import TRANSDUCTIVE, TRANSDUCTIVE_UNCERTAINTY
+from polymux.selection.transport import TRANSPORT
 from polymux.selection.uncertainty import UNCERTAINTY, UNCERTAINTY_KNN
 
 __all__ = [
@@ -70,6 +73,10 @@ STRATEGIES: dict[str, Strategy | OwnStrategy] = {
     "knn-uncertainty": KNN_UNCERTAINTY,
     "uncertainty-knn": UNCERTAINTY_KNN,
     "round-robin": ROUND_ROBIN,
+    "transductive": TRANSDUCTIVE,
+    "transductive-uncertainty": TRANSDUCTIVE_UNCERTAINTY,
+    "transport": TRANSPORT,
+    "coverage": COVERAGE,
     "random": RANDOM,
     "egalitarian": EGALITARIAN,
     "gold": GOLD,
