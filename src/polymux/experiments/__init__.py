@@ -1,0 +1,1 @@
+"""Whole experiments: what a method is worth, on any model and data."""
