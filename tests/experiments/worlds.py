@@ -65,9 +65,8 @@ def outcomes(
     while len(chosen) < plans:
         total = draw.choice([most // 10, most // 3, most])
         cuts = [draw.random() ** 2 for _ in bought]
-        chosen.append(
-            {n: c for n, cut in zip(bought, cuts, strict=True) if (c := int(total * cut / sum(cuts)))}
-        )
+        counts = (int(total * cut / sum(cuts)) for cut in cuts)
+        chosen.append({name: n for name, n in zip(bought, counts, strict=True) if n})
     return [Outcome(name, score(name, counts), counts) for counts in chosen for name in tested]
 
 

@@ -8,6 +8,7 @@ are to it, and on how much of each was bought.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,6 +166,8 @@ def learn(outcomes: Sequence[Outcome], columns: Columns) -> Learned:
         UsageError: too few outcomes.
     """
     check_enough(outcomes)
+    # Sums of floats depend on their order; the plan shall not depend on that of the files.
+    outcomes = sorted(outcomes, key=lambda o: (o.language, mixture(o), o.score))
     place = {name: i for i, name in enumerate(columns.tested)}
     tested = np.array([place[o.language] for o in outcomes], dtype=np.int64)
     matrix = columns.matrix(columns.counts([o.chosen for o in outcomes]), tested)
@@ -214,10 +217,22 @@ def _fitted(matrix: Matrix, scores: Float[np.ndarray, "rows"]) -> tuple[np.ndarr
             "pip install 'polymux[experiments]'",
         ) from None
     says = ~np.isnan(matrix).all(axis=0)
-    return says, HistGradientBoostingRegressor(**TREES).fit(matrix[:, says], scores)
+    with _one_thread():
+        return says, HistGradientBoostingRegressor(**TREES).fit(matrix[:, says], scores)
 
 
 def _predicted(fitted: tuple[np.ndarray, Any], matrix: Matrix) -> Float[np.ndarray, "rows"]:
     says, trees = fitted
-    told: Float[np.ndarray, "rows"] = trees.predict(matrix[:, says])
+    with _one_thread():
+        told: Float[np.ndarray, "rows"] = trees.predict(matrix[:, says])
     return told
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Trees over some hundred rows take longer in threads, which wait for each other.
+
+    On two busy cores fourteen fits took 54 s in two threads, 3 s in one.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="openmp")  # type: ignore[no-any-return]
