@@ -91,7 +91,8 @@ def missed_slowly(
         with threadpool_limits(1):
             trees.fit(seen[:, known], [o.score for o in rest])
         for outcome in (o for o in made if fold(o) == left_out):
-            told = trees.predict(np.array([slowly(outcome)])[:, known])[0]
+            with threadpool_limits(1):
+                told = trees.predict(np.array([slowly(outcome)])[:, known])[0]
             off.append(abs(told - outcome.score))
             same = [o.score for o in rest if alike(o) == alike(outcome)]
             mean_off.append(abs(np.mean(same or [o.score for o in rest]) - outcome.score))

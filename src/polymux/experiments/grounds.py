@@ -117,6 +117,13 @@ def _warnings(told: Mapping[str, Any], counts: Mapping[str, int], budget: int) -
         for what, missed in told["left_out"].items()
         if missed["off"] >= missed["mean_off"]
     ]
+    left_out = {"results": results["without_languages"]}
+    left_out |= {f"examples of the {pool}": count for pool, count in told["nameless"].items()}
+    warnings += [
+        f"left out, because nobody noted the language: {count:,} {what}"
+        for what, count in left_out.items()
+        if count
+    ]
     unseen = [name for name in told["targets"] if name not in results["tested_in"]]
     if unseen:
         warnings.append(f"no result was tested in the target languages {', '.join(unseen)}")

@@ -118,7 +118,7 @@ def litmus(
                 "give both the same task",
             )
     outcomes = read_outcomes(results, model.task, only)
-    check_enough(outcomes.rows)
+    check_enough(outcomes.rows, outcomes.other + outcomes.nameless)
     pre_trained = {} if sizes is None else read_sizes(sizes)
     apart = None if distances is None else read_distances(distances)
     offered = texts_of(source, model.tokenizer, progress)

@@ -143,8 +143,8 @@ def mixture(outcome: Outcome) -> str:
     return repr(sorted(outcome.chosen.items()))
 
 
-def check_enough(outcomes: Sequence[Outcome]) -> None:
-    """Refuse to learn from too few results."""
+def check_enough(outcomes: Sequence[Outcome], left_out: int = 0) -> None:
+    """Refuse to learn from too few results; `left_out` is how many more could not be used."""
     had = {
         "results": (len(outcomes), ROWS),
         "different counts by language": (len({mixture(o) for o in outcomes}), MIXTURES),
@@ -152,6 +152,8 @@ def check_enough(outcomes: Sequence[Outcome]) -> None:
     }
     if any(there < needed for there, needed in had.values()):
         told = ", ".join(f"{there} {what} ({n} needed)" for what, (there, n) in had.items())
+        if left_out:
+            told += f"; {left_out} more are of another task, not asked for, or of no language"
         raise UsageError(
             f"too few results to learn from: {told}",
             "give more results of this task, model and metric: of other strategies, budgets and "
