@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from polymux.errors import UsageError
-from polymux.folders import ESTIMATE, check_free, claimed, write_texts
+from polymux.folders import ESTIMATE, check_free, check_new, claimed, write_text, write_texts
 
 
 def lines(*texts: str):
@@ -113,3 +113,29 @@ def test_a_folder_with_an_estimate_alone_is_free(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", ESTIMATE]
     with pytest.raises(UsageError):
         check_free(tmp_path, force=False)
+
+
+def test_a_file_is_written_whole_and_never_over_another_unless_forced(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "plan.csv"
+    write_text(file, "é,1\n", force=False)
+    assert file.read_bytes() == "é,1\n".encode()
+    with pytest.raises(UsageError, match="is there already"):
+        write_text(file, "new", force=False)
+    write_text(file, "new", force=True)
+    assert file.read_text() == "new"
+    assert [p.name for p in file.parent.iterdir()] == ["plan.csv"]
+
+
+def test_a_file_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "plan.csv"
+    write_text(file, "old", force=False)
+    with pytest.raises(UnicodeEncodeError):
+        write_text(file, "half \ud800", force=True)
+    assert file.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["plan.csv"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path, force: bool) -> None:
+    with pytest.raises(UsageError, match="is there already"):
+        check_new(tmp_path, force=force)

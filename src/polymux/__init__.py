@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from polymux.distill import Distilled, distill
     from polymux.encoders import BACKENDS, Model, encode
     from polymux.evaluate import evaluate, predict
+    from polymux.experiments.litmus import litmus
+    from polymux.experiments.tiers import tiers
     from polymux.prescribe import select
     from polymux.prescribe.verify import Verdict, verify
     from polymux.readers import READERS, read
@@ -38,10 +40,12 @@ _HOME = {
     "distill": "distill",
     "encode": "encoders",
     "evaluate": "evaluate",
+    "litmus": "experiments.litmus",
     "predict": "evaluate",
     "read": "readers",
     "select": "prescribe",
     "select_encoded": "selection",
+    "tiers": "experiments.tiers",
     "train": "train",
     "Verdict": "prescribe.verify",
     "verify": "prescribe.verify",
@@ -63,10 +67,12 @@ __all__ = [
     "distill",
     "encode",
     "evaluate",
+    "litmus",
     "predict",
     "read",
     "select",
     "select_encoded",
+    "tiers",
     "train",
     "verify",
 ]

@@ -15,7 +15,7 @@ import numpy as np
 from polymux import __version__
 from polymux.encoders import Model, check_finite, readable
 from polymux.errors import InputError, UsageError
-from polymux.folders import write_texts
+from polymux.folders import check_new, write_texts
 from polymux.progress import Progress
 from polymux.records import LABEL_FIELD, Example, Label, Pool
 from polymux.tasks import TASKS, token
@@ -168,8 +168,7 @@ def predict(
     """
     seen = _seen([model], pool)
     path = Path(out)
-    if path.is_dir() or (path.exists() and not force):
-        raise UsageError(f"{path} is there already", "give --out another file, or --force")
+    check_new(path, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     count = 0

@@ -119,3 +119,21 @@ def write_texts(folder: Path, texts: Texts, *, force: bool) -> None:
                 out.writelines(make())
     for name in (name for name, make in texts.items() if make is None):
         (folder / name).unlink(missing_ok=True)
+
+
+def check_new(path: Path, *, force: bool) -> None:
+    """Refuse a file that is there already, unless `force`; before the work that would fill it."""
+    if path.is_dir() or (path.exists() and not force):
+        raise UsageError(f"{path} is there already", "give --out another file, or --force")
+
+
+def write_text(path: Path, text: str, *, force: bool) -> None:
+    """Write a file whole: beside its place, then renamed."""
+    check_new(path, force=force)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
+    try:
+        draft.write_text(text, encoding="utf-8", newline="\n")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
