@@ -1,0 +1,1 @@
+"""Experiments: campaigns in which gold labels answer, and what their results say."""
