@@ -33,7 +33,7 @@ class Place(NamedTuple):
 Run = Mapping[str, Row]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """All that was trained on so many labels for one target."""
 

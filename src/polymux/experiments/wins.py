@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from polymux.experiments.gains import BEST
-from polymux.experiments.grid import Cell, Grid
+from polymux.experiments.grid import ALWAYS, Cell, Grid
 from polymux.experiments.results import RANDOM
 from polymux.statistics import Clustered, clustered_mean
 
@@ -40,6 +40,7 @@ class Wins:
 def wins(grid: Grid) -> list[Wins]:
     """Every strategy, and the best of them picked afterwards, against each of `AGAINST`.
 
+    The untouched model and random choice stand among them, for what they are below the best.
     A cell is a task, a model, a target configuration and a budget; it is won by a higher mean over
     seeds. Intervals draw clusters of cells that share task and target.
     """
@@ -48,7 +49,7 @@ def wins(grid: Grid) -> list[Wins]:
         for setting in dict.fromkeys(cell.place.setting for cell in grid.cells)
         for budget, cells in _groups(grid, setting).items()
         for against in AGAINST
-        for strategy in (*grid.rivals, AFTERWARDS)
+        for strategy in (*ALWAYS, *grid.rivals, AFTERWARDS)
         if (found := _wins(setting, budget, cells, strategy, against)) is not None
     ]
 
@@ -92,7 +93,7 @@ def _apart(cells: Sequence[Cell], strategy: str, against: str) -> Iterator[tuple
     for cell in cells:
         other = cell.best_baseline if against == BEST else against
         one = _named(cell, strategy)
-        if one and other in cell.runs:
+        if one and other in cell.runs and one != against:
             yield cell.mean(one) - cell.mean(str(other)), cell
 
 
