@@ -42,7 +42,7 @@ def tables(
         print_json({"out": str(made.out), "lead": list(made.lead), "files": list(made.files)})
         return
     print("\n".join(made.lead))
-    print(f"\n{made.main.caption}")
+    print(f"\n{made.main.caption}" if made.main.caption else "")
     print(_aligned([made.main.header, *made.main.rows]))
     print(f"\n{made.page}")
     for folder in dict.fromkeys(name.partition("/")[0] for name in made.files if "/" in name):

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from polymux.experiments.gains import BEST, Gain
 from polymux.experiments.grid import Cell, Grid, Place
-from polymux.experiments.results import RANDOM
+from polymux.experiments.rows import RANDOM
 from polymux.experiments.sheets import LONG, Sheet, Value, bounds, labels, order, score
 from polymux.experiments.wins import AGAINST, Wins
 from polymux.report.table import NONE, Table, point, signed
-from polymux.statistics import Clustered
 
 
 def win_rates(found: Sequence[Wins], budget: str, named: str | None) -> Sheet:
@@ -36,6 +35,25 @@ def win_rates(found: Sequence[Wins], budget: str, named: str | None) -> Sheet:
     return Sheet("wins", tables, columns, values)
 
 
+def standing(found: Sequence[Wins], judging: str, named: str | None) -> Table | None:
+    """Each strategy in the budget that judges, short enough for a terminal."""
+    judged = [one for one in found if one.budget == judging]
+    if not judged:
+        return None
+    settings = dict.fromkeys(one.setting for one in judged)
+    tables = [
+        _win_table([w for w in judged if w.setting == setting], (setting, judging), judging, named)
+        for setting in settings
+    ]
+    several = len(tables) > 1
+    rows = [
+        [f"{setting}: {row[0]}" if several else row[0], *row[1:4]]
+        for setting, table in zip(settings, tables, strict=True)
+        for row in table.rows
+    ]
+    return Table("" if several else tables[0].caption, tables[0].header[:4], rows)
+
+
 def _win_table(
     found: Sequence[Wins], group: tuple[str, str], judging: str, named: str | None
 ) -> Table:
@@ -43,18 +61,19 @@ def _win_table(
     for strategy in dict.fromkeys(one.strategy for one in found):
         of = {one.against: one for one in found if one.strategy == strategy}
         shown = f"{strategy} (named before)" if strategy == named else strategy
-        cells = [_rate(of[a]) if a in of else NONE for a in AGAINST]
+        ours = [_rate(of[a]) if a in of else NONE for a in AGAINST]
         apart = [_mean_gain(of[a]) if a in of else NONE for a in (BEST, RANDOM)]
-        rows.append([shown, *cells, *apart])
+        rows.append([shown, ours[0], *apart, *ours[1:]])
     setting, budget = group
     which = {"all": "all budgets", "last": "the last budget of each target"}
     caption = f"{setting}, {which.get(budget, f'{labels(budget)} labels')}"
-    header = ["strategy", *(f"wins over {a}" for a in AGAINST), f"gain over {BEST}"]
-    return Table(caption, [*header, f"gain over {RANDOM}"], rows, folded=budget != judging)
+    header = ["strategy", f"wins over {BEST}", f"gain over {BEST}", f"gain over {RANDOM}"]
+    header += [f"wins over {a}" for a in AGAINST[1:]]
+    return Table(caption, header, rows, folded=budget != judging)
 
 
 def _mean_gain(found: Wins) -> str:
-    mean: Clustered = found.gain
+    mean = found.gain
     return signed(mean.value) + (bounds(mean.low, mean.high) if found.told else "")
 
 
@@ -137,6 +156,6 @@ def unsure(gains: Sequence[Gain], rivals: Sequence[str]) -> Sheet:
 
 
 def _rate(found: Wins) -> str:
-    """A win rate with its interval, in percent."""
-    interval = f" [{point(found.rate.low)}, {point(found.rate.high)}]" if found.told else ""
-    return f"{found.won} of {found.rate.cells}: {point(found.rate.value)} %{interval}"
+    rate = found.rate
+    interval = f" [{100 * rate.low:.0f}, {100 * rate.high:.0f}]" if found.told else ""
+    return f"{found.won}/{rate.cells}: {100 * rate.value:.0f} %{interval}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from polymux.experiments.gains import seed_interval
 from polymux.experiments.grid import Cell, Grid, Place
-from polymux.experiments.results import RANDOM, UNTOUCHED
+from polymux.experiments.rows import RANDOM, UNTOUCHED
 from polymux.statistics import Nested
 
 # Budget and score.

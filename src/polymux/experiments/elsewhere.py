@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from polymux.errors import InputError
-from polymux.experiments.results import NO_SEED, RANDOM, UNTOLD, UNTOUCHED, Row, in_range
+from polymux.experiments.rows import NO_SEED, RANDOM, UNTOLD, UNTOUCHED, Row, in_range
 
 _NEEDED = ("strategy", "score")
 _NAMES = ("model", "task", "config", "setting", "language")

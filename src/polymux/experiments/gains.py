@@ -13,7 +13,7 @@ from jaxtyping import Num
 
 from polymux.errors import InputError
 from polymux.experiments.grid import Cell, Grid
-from polymux.experiments.results import NO_SEED, RANDOM, Row
+from polymux.experiments.rows import NO_SEED, RANDOM, Row
 from polymux.statistics import Nested, accuracy, nested_mean, paired_bootstrap
 
 BEST = "best baseline"

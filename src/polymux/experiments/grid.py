@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from polymux.experiments.results import RANDOM, UNTOUCHED, Row
+from polymux.experiments.rows import RANDOM, UNTOUCHED, Row
 from polymux.statistics import Nested, nested_mean
 
 # What a strategy has to beat, in the order of tables; `plan` is the name of a plan made by LITMUS.

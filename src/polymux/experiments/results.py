@@ -1,56 +1,18 @@
-"""Results of experiments as rows: one training scored in one language."""
+"""Results of experiments, read from JSON lines or from tables made elsewhere."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from polymux.errors import InputError
+from polymux.experiments.elsewhere import read_csv
+from polymux.experiments.rows import NO_SEED, Row
 
 RESULTS = "results.jsonl"
-# What a table shows where a file of results does not tell.
-UNTOLD = "–"
-NO_SEED = -1
-UNTOUCHED, RANDOM = "untouched", "random"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One training scored in one language."""
-
-    model: str
-    task: str
-    config: str
-    setting: str
-    strategy: str
-    choice_seed: int
-    """`NO_SEED` where nothing was drawn."""
-    train_seed: int
-    budget: int
-    """Labels asked for so far, those of earlier rounds included; 0 where none is told."""
-    round: int
-    language: str
-    metric: str
-    score: float
-    """In [0, 1]."""
-    file: str
-    line: int
-    counts: Path | None = None
-    """Where the test examples' parts of the score are kept, an array a language."""
-    chosen: Mapping[str, int] = field(default_factory=dict)
-    """Labels by language."""
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What may stand once only."""
-        return (
-            *(self.setting, self.task, self.model, self.config, self.strategy),
-            *(self.budget, self.choice_seed, self.train_seed, self.language),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +33,6 @@ def read(paths: Sequence[Path]) -> Results:
     Raises:
         InputError: a file or a line of it cannot be used, or two rows tell of the same training.
     """
-    from polymux.experiments.elsewhere import read_csv
-
     rows: dict[tuple[Any, ...], Row] = {}
     notes: list[str] = []
     files = [path / RESULTS if path.is_dir() else path for path in paths]
@@ -184,9 +144,5 @@ def _row(told: Mapping[str, Any], file: Path, line: int) -> Row:
         line=line,
         counts=file.parent / counts if counts else None,
         chosen=chosen,
+        experiment=f"{told.get('experiment') or ''}",
     )
-
-
-def in_range(score: float, highest: float) -> bool:
-    """Whether it is a score at all."""
-    return math.isfinite(score) and 0 <= score <= highest

@@ -9,7 +9,7 @@ from polymux.experiments.curves import Curve
 from polymux.experiments.grid import ALWAYS, Cell, Grid, Place
 from polymux.experiments.luck import StrategyLuck
 from polymux.experiments.paper import Beside
-from polymux.experiments.results import RANDOM
+from polymux.experiments.rows import RANDOM
 from polymux.report.table import NONE, Table, point, signed
 
 Value = str | float | int | None

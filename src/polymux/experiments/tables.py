@@ -106,7 +106,7 @@ def tables(
     texts |= {TEXT: markdown(record), PAGE: page(record, drawn)}
     texts[MANIFEST] = _manifest(results, named, lead, list(made.values()))
     write_texts(out, {name: _once(text) for name, text in texts.items()}, force=force)
-    main = next(iter([*made["wins"].tables, *made["scores"].tables]))
+    main = comparisons.standing(found, headline(ordered), named) or made["scores"].tables[0]
     return Tables(out, lead, main, list(made.values()), list(texts))
 
 
@@ -123,8 +123,9 @@ def _check_named(named: str | None, ordered: Grid) -> None:
 
 
 def _title(results: Results) -> str:
-    names = dict.fromkeys(Path(file).parent.name or Path(file).stem for file in results.files)
-    return ", ".join(names)
+    """The experiments by name; a file from elsewhere stands for one."""
+    names = (row.experiment or Path(row.file).stem for row in results.rows)
+    return ", ".join(dict.fromkeys(names))
 
 
 def _chosen(ordered: Grid) -> dict[tuple[Cell, str], Mapping[str, float]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from polymux.experiments.gains import BEST, Gain
 from polymux.experiments.grid import BASELINES, Cell, Grid
-from polymux.experiments.results import RANDOM, UNTOUCHED
+from polymux.experiments.rows import RANDOM, UNTOUCHED
 from polymux.experiments.sheets import bounds
 from polymux.experiments.wins import AFTERWARDS, ALL, Wins, headline
 from polymux.report.table import Section, signed
@@ -85,15 +85,14 @@ def lead(
 ) -> list[str]:
     """Who wins by how much, and how sure that is."""
     judged = [one for one in found if one.budget == headline(ordered)]
+    settings = dict.fromkeys(one.setting for one in judged)
     sentences = [
-        sentence
-        for setting in dict.fromkeys(one.setting for one in judged)
+        f"{setting}: {sentence}" if len(settings) > 1 else sentence
+        for setting in settings
         for sentence in _verdict([w for w in judged if w.setting == setting], ordered, named)
     ]
-    return [
-        *(sentences or ["Nothing here can be compared with a baseline."]),
-        *_sure(apart, ordered),
-    ]
+    nothing = ["Nothing here can be compared with a baseline."]
+    return [*(sentences or nothing), *_sure(ordered, apart, named)]
 
 
 def _verdict(found: Sequence[Wins], ordered: Grid, named: str | None) -> Iterator[str]:
@@ -101,25 +100,26 @@ def _verdict(found: Sequence[Wins], ordered: Grid, named: str | None) -> Iterato
     rivals = [one for name, one in against_best.items() if name in ordered.rivals]
     if not rivals:
         return
-    setting = rivals[0].setting
     if named in against_best:
         first, how = against_best[named], "named before the run"
     elif len(rivals) == 1:
         first, how = rivals[0], "the only strategy here"
     else:
         first = max(rivals, key=lambda one: one.gain.value)
-        how = (
-            f"of {len(rivals)} strategies the one with the largest mean gain, which is a choice "
-            "made after seeing the scores (--best names one)"
-        )
+        how = f"of {len(rivals)} strategies the one with the largest mean gain"
     yield (
-        f"{setting}: {first.strategy}, {how}, beats the best baseline in {_rate(first)}, by "
-        f"{_gain(first)} points on average{_over_random(found, first.strategy)}."
+        f"{first.strategy}, {how}, beats the best baseline in {_rate(first)}: by {_gain(first)} "
+        f"points on average{_over_random(found, first.strategy)}."
     )
+    if named not in against_best and len(rivals) > 1:
+        yield (
+            "No strategy was named before the run (--best NAME), so that this one was picked after "
+            "seeing the scores and its numbers flatter it."
+        )
     if afterwards := against_best.get(AFTERWARDS):
         yield (
-            f"{setting}: the best strategy of each cell, picked after seeing the scores, beats the "
-            f"best baseline in {_rate(afterwards)}."
+            "The best strategy of each cell, picked after seeing the scores, beats the best "
+            f"baseline in {_rate(afterwards)}."
         )
 
 
@@ -137,14 +137,14 @@ def _gain(one: Wins) -> str:
 
 def _over_random(found: Sequence[Wins], strategy: str) -> str:
     one = next((w for w in found if w.against == RANDOM and w.strategy == strategy), None)
-    return f", and random by {_gain(one)}" if one else ""
+    return f", random by {_gain(one)}" if one else ""
 
 
-def _sure(apart: Sequence[Gain], ordered: Grid) -> Iterator[str]:
+def _sure(ordered: Grid, apart: Sequence[Gain], named: str | None) -> Iterator[str]:
+    """How many single cells decide anything: of the strategy named before, or of all."""
+    asked = [named] if named in ordered.rivals else ordered.rivals
     against = [
-        one
-        for one in apart
-        if one.strategy in ordered.rivals and one.other == one.cell.best_baseline
+        one for one in apart if one.strategy in asked and one.other == one.cell.best_baseline
     ]
     if not against:
         return
@@ -153,11 +153,14 @@ def _sure(apart: Sequence[Gain], ordered: Grid) -> Iterator[str]:
     known = sum(one.low is not None for one in against)
     within = sum(one.is_within_spread for one in against)
     best = Counter(cell.best_baseline for cell in ordered.cells if cell.best_baseline)
-    named = ", ".join(f"{name} in {n}" for name, n in best.most_common())
+    each = ", ".join(f"{name} in {n}" for name, n in best.most_common())
+    who = f"{asked[0]} is" if len(asked) == 1 else "a strategy is"
     yield (
-        f"Of {len(against)} comparisons of a strategy with the best baseline of its cell, {known} "
-        f"have an interval: {better} are better and {worse} worse beyond it. In {within} the "
-        f"spread between seeds exceeds the difference. The best baseline is {named}."
+        f"Cell by cell, {who} better beyond its 95 % interval in {better} of {len(against)} "
+        f"comparisons with the best baseline, worse in {worse}"
+        + ("" if known == len(against) else f" ({len(against) - known} have no interval)")
+        + f"; in {within} the spread between seeds exceeds the difference. The best baseline is "
+        f"{each}."
     )
 
 
@@ -230,7 +233,7 @@ def _bar(one: Wins) -> Bar:
         "value": 100 * one.gain.value,
         "low": 100 * one.gain.low if one.told else None,
         "high": 100 * one.gain.high if one.told else None,
-        "won": f"{one.won} of {one.rate.cells} cells",
+        "won": f"{one.won}/{one.rate.cells}",
     }
 
 

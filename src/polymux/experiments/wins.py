@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from polymux.experiments.gains import BEST
 from polymux.experiments.grid import ALWAYS, Cell, Grid
-from polymux.experiments.results import RANDOM
+from polymux.experiments.rows import RANDOM
 from polymux.statistics import Clustered, clustered_mean
 
 AFTERWARDS = "best of all, picked after seeing the scores"

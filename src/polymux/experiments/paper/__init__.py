@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 from polymux.experiments.grid import Cell, Grid, Place
-from polymux.experiments.results import UNTOUCHED
+from polymux.experiments.rows import UNTOUCHED
 
 LOW_BUDGET = "low-budget"
 # The paper's low-budget runs had one model and one target.

@@ -29,7 +29,9 @@ _ROLES: Mapping[Role, tuple[str, str, str]] = {
     "baseline": (MUTED, "--", "╌"),
     "reference": (MUTED, "-.", "╍"),
 }
-_NAME, _TITLE = 24, 70
+# More bands than these would hide the curves.
+_BANDED = ("random", "rival")
+_NAME, _TITLE, _CAPTION = 24, 70, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,45 +75,68 @@ def _look(name: str, role: Role, rivals: Sequence[str]) -> Look:
 
 
 def _forest(forest: Forest, rivals: Sequence[str]) -> Figure:
-    """A row a strategy: a dot at its mean gain, a line over its interval."""
+    """A row a strategy: a dot at its mean gain, a line over its interval, both in figures."""
     bars = forest["bars"]
+    left, right = _reach(bars)
 
     def draw(axes: Axes) -> None:
         axes.axvline(0, color=INK, linewidth=1.2)
         for row, bar in enumerate(bars):
-            _bar(axes, row, bar, rivals)
+            _bar(axes, row, bar, rivals, left)
         axes.set_yticks(range(len(bars)), [words.cut(bar["name"], _NAME) for bar in bars])
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set_ylim(len(bars) - 0.4, -0.6)
+        axes.set_xlim(left, right)
         axes.grid(visible=False, axis="y")
         axes.grid(axis="x", color=FAINT, linewidth=0.8)
-        axes.margins(x=0.12)
-        axes.set_xlabel(f"points over {forest['against']}")
+        axes.set_xlabel(f"points over {words.cut(forest['against'], _NAME)}")
 
-    caption = (
-        f"{forest['title']}: mean gain over {forest['against']}, with its 95 % interval where "
-        "there are two clusters or more; right of the line is better"
+    caption = words.cut(
+        f"{forest['title']}: mean gain over {forest['against']}, 95 % interval, cells won; right "
+        "of the line is better",
+        _CAPTION,
     )
     size = (_WIDTH, _ROW * len(bars) + 60)
     return Figure(forest["key"], caption, drawn(forest["key"], caption, size, draw))
 
 
-def _bar(axes: Axes, row: int, bar: Bar, rivals: Sequence[str]) -> None:
+def _reach(bars: Sequence[Bar]) -> tuple[float, float]:
+    """Where the axis ends: the untouched model, often far below, does not stretch it."""
+    near = [bar for bar in bars if bar["name"] != "untouched"] or bars
+    ends = [end for bar in near for end in (bar["low"], bar["value"], bar["high"])]
+    told = [0.0, *(end for end in ends if end is not None)]
+    room = 0.08 * max(max(told) - min(told), 1.0)
+    return min(told) - room, max(told) + room
+
+
+def _bar(axes: Axes, row: int, bar: Bar, rivals: Sequence[str], left: float) -> None:
     colour, marker = MUTED, "o"
     if bar["name"] in rivals:
         place = rivals.index(bar["name"]) % _LOOKS
         colour, marker = series(place), _MARKERS[place]
     if bar["low"] is not None and bar["high"] is not None:
-        axes.plot([bar["low"], bar["high"]], [row, row], color=colour, linewidth=2.4, alpha=0.55)
-    axes.plot([bar["value"]], [row], marker, color=colour, markersize=7)
+        axes.plot([bar["low"], bar["high"]], [row, row], color=colour, linewidth=3, alpha=0.5)
+    if bar["value"] < left:
+        # Beyond the axis: an arrow at its end, the number beside it as ever.
+        axes.plot([left], [row], "<", color=colour, markersize=7, clip_on=False)
+    else:
+        axes.plot([bar["value"]], [row], marker, color=colour, markersize=7)
     shown = f"{bar['value']:+.1f}".replace("-", "\N{MINUS SIGN}")
+    _beside(axes, row, 38, shown, INK)
+    _beside(axes, row, 78, bar["won"], MUTED)
+
+
+def _beside(axes: Axes, row: int, right: int, text: str, colour: str) -> None:
+    """A text that ends so many points right of the axes."""
     axes.annotate(
-        f"{shown}  ({bar['won']})",
-        (bar["value"], row),
-        xytext=(0, 7),
+        text,
+        (1, row),
+        xytext=(right, 0),
+        xycoords=axes.get_yaxis_transform(),
         textcoords="offset points",
-        ha="center",
-        color=INK,
+        ha="right",
+        va="center",
+        color=colour,
     )
 
 
@@ -141,7 +166,7 @@ def _curve(axes: Axes, line: Line, rivals: Sequence[str]) -> None:
     else:
         colour, dashes, _ = _ROLES[line["role"]]
         axes.plot(xs, ys, color=colour, ls=dashes, linewidth=1.6)
-    if all(spread is not None for spread in spreads):
+    if line["role"] in _BANDED and all(spread is not None for spread in spreads):
         middle, half = np.array(ys), np.array(spreads, dtype=np.float64)
         axes.fill_between(xs, middle - half, middle + half, color=colour, alpha=0.13, linewidth=0)
 
