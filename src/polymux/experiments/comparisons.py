@@ -89,7 +89,7 @@ def differences(grid: Grid, gains: Sequence[Gain]) -> Sheet:
             for cell in cells
             for row in _difference_rows(cell, by_cell.get((place, cell.budget), []), order(grid))
         ]
-        header = ["labels", "strategy", "score", "best baseline", f"over {BEST}", f"over {RANDOM}"]
+        header = ["strategy", "labels", "score", "best baseline", f"over {BEST}", f"over {RANDOM}"]
         tables.append(Table(", ".join(place), header, rows, folded=True))
     columns = (
         *Place._fields,
@@ -107,8 +107,8 @@ def _difference_rows(
         against = {one.other: one for one in gains if one.strategy == name}
         rival = name in cell.strategies and best is not None
         yield [
-            labels(cell.budget),
             name,
+            labels(cell.budget),
             score(cell, name),
             f"{best} {point(cell.mean(best))}" if best is not None else NONE,
             _difference(against[best]) if rival and best in against else NONE,

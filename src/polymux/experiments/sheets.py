@@ -189,19 +189,14 @@ def beside_the_paper(found: Sequence[Beside]) -> Sheet:
     by_place: dict[Place, list[Beside]] = {}
     for one in found:
         by_place.setdefault(one.place, []).append(one)
-    header = ["labels", "strategy", "ours", "the paper's", "difference"]
+    header = ["strategy", "labels", "ours", "the paper's", "difference"]
+    header += ["gain over egalitarian: ours", "the paper's"]
     tables = [
         Table(
             f"{', '.join(place)}; the paper's model is {of[0].their_model}",
-            [*header, "gain over egalitarian: ours", "the paper's"],
-            [
-                [
-                    *(labels(one.budget), one.strategy, point(one.ours), point(one.theirs)),
-                    signed(one.ours - one.theirs),
-                    *(NONE if g is None else signed(g) for g in (one.our_gain, one.their_gain)),
-                ]
-                for one in of
-            ],
+            header,
+            [_beside_row(one) for one in of],
+            folded=len(of) > LONG,
         )
         for place, of in by_place.items()
     ]
@@ -212,13 +207,23 @@ def beside_the_paper(found: Sequence[Beside]) -> Sheet:
     )
     values = [
         [
-            *one.place,
-            *(one.budget, one.strategy, one.ours, one.theirs, one.ours - one.theirs),
+            *(*one.place, one.budget, one.strategy, one.ours, one.theirs, _difference(one)),
             *(one.their_model, str(one.same_model).lower(), one.our_gain, one.their_gain),
         ]
         for one in found
     ]
     return Sheet("paper", tables, columns, values)
+
+
+def _beside_row(one: Beside) -> list[str]:
+    scores = [NONE if score is None else point(score) for score in (one.ours, one.theirs)]
+    gains = (_difference(one), one.our_gain, one.their_gain)
+    apart = [NONE if gain is None else signed(gain) for gain in gains]
+    return [one.strategy, labels(one.budget), *scores, *apart]
+
+
+def _difference(one: Beside) -> float | None:
+    return None if one.ours is None or one.theirs is None else one.ours - one.theirs
 
 
 def chosen(cells: Mapping[tuple[Cell, str], Mapping[str, float]]) -> Sheet:

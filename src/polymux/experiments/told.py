@@ -213,7 +213,8 @@ def _forests(ordered: Grid, found: Sequence[Wins]) -> list[Forest]:
     judged = [one for one in found if one.budget == headline(ordered)]
     for setting in dict.fromkeys(one.setting for one in judged):
         for against in (BEST, RANDOM):
-            bars = [_bar(one) for one in judged if (one.setting, one.against) == (setting, against)]
+            of = [one for one in judged if (one.setting, one.against) == (setting, against)]
+            bars = [_bar(one) for one in sorted(of, key=lambda one: -one.gain.value)]
             if bars:
                 which = "all budgets" if headline(ordered) == ALL else "last budget"
                 forests.append(

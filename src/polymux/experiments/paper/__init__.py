@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from polymux.experiments.grid import Cell, Grid, Place
+from polymux.experiments.grid import ALWAYS, Cell, Grid, Place
 from polymux.experiments.rows import UNTOUCHED
 
 LOW_BUDGET = "low-budget"
 # The paper's low-budget runs had one model and one target.
 _ITS_MODEL, _ITS_TARGET = "XLM-R", "LP"
+# What the paper compares with.
+_BASE = "egalitarian"
 # What the paper calls its own: the best of the three, picked by test scores.
 _BEST_OF = ("average-dist", "uncertainty", "knn-uncertainty")
 _METHODS = {"en-ft": UNTOUCHED, "demux": "the best of average-dist, uncertainty, knn-uncertainty"}
@@ -28,13 +30,13 @@ _TASKS = {"panx": "ner", "pan-x": "ner", "nli": "xnli", "qa": "tydiqa"}
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A score of ours and the paper's of the same name, both in [0, 1]."""
+    """A score of ours and the paper's of the same name, in [0, 1]; None where there is none."""
 
     place: Place
     budget: int
     strategy: str
-    ours: float
-    theirs: float
+    ours: float | None
+    theirs: float | None
     their_model: str
     our_gain: float | None
     """Over egalitarian choice: what two models may be compared by."""
@@ -51,7 +53,7 @@ def beside(grid: Grid) -> Iterator[Beside]:
 
     Low budgets stand beside the paper's of the same number of labels; in every other setting the
     last budget of a target stands beside the paper's main results. Where our model is none of the
-    paper's, XLM-R is taken.
+    paper's, XLM-R is taken. The untouched model and random choice are there in any case.
     """
     for place, cells in grid.places.items():
         for cell in cells:
@@ -79,12 +81,9 @@ def _main(place: Place) -> Mapping[str, float]:
 
 def _of_cell(cell: Cell, printed: Mapping[str, float], their_model: str) -> Iterator[Beside]:
     theirs = {_METHODS.get(method, method): score for method, score in printed.items()}
-    base = "egalitarian"
-    for strategy, score in theirs.items():
-        ours = _ours(cell, strategy)
-        if ours is None:
-            continue
-        compared = strategy != base and base in cell.runs and base in theirs
+    shared = [name for name in theirs if _ours(cell, name) is not None]
+    for strategy in dict.fromkeys([*ALWAYS, *shared]) if shared else ():
+        ours, score = _ours(cell, strategy), theirs.get(strategy)
         yield Beside(
             place=cell.place,
             budget=cell.budget,
@@ -92,9 +91,13 @@ def _of_cell(cell: Cell, printed: Mapping[str, float], their_model: str) -> Iter
             ours=ours,
             theirs=score,
             their_model=their_model,
-            our_gain=ours - cell.mean(base) if compared else None,
-            their_gain=score - theirs[base] if compared else None,
+            our_gain=_apart(strategy, ours, _ours(cell, _BASE)),
+            their_gain=_apart(strategy, score, theirs.get(_BASE)),
         )
+
+
+def _apart(strategy: str, score: float | None, base: float | None) -> float | None:
+    return None if score is None or base is None or strategy == _BASE else score - base
 
 
 def _ours(cell: Cell, strategy: str) -> float | None:
