@@ -9,6 +9,7 @@ from polymux.experiments.grid import Cell, Grid, Place
 from polymux.experiments.rows import RANDOM
 from polymux.experiments.sheets import LONG, Sheet, Value, bounds, labels, order, score
 from polymux.experiments.wins import AGAINST, Wins
+from polymux.report import words
 from polymux.report.table import NONE, Table, point, signed
 
 
@@ -146,7 +147,8 @@ def unsure(gains: Sequence[Gain], rivals: Sequence[str]) -> Sheet:
         for one in found
     ]
     header = ["target", "labels", "strategy", BEST, "gain", "spread"]
-    table = Table("", header, rows, folded=len(rows) > LONG)
+    caption = words.count(len(rows), "comparison")
+    table = Table(caption, header, rows, folded=len(rows) > LONG)
     columns = (*Place._fields, "budget", "strategy", "best_baseline", "gain", "spread")
     values = [
         [*one.cell.place, one.cell.budget, one.strategy, one.other, one.value, one.spread]

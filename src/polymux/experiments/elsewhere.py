@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from polymux.errors import InputError
-from polymux.experiments.rows import NO_SEED, RANDOM, UNTOLD, UNTOUCHED, Row, in_range
+from polymux.experiments.rows import NO_SEED, RANDOM, UNTOLD, UNTOUCHED, Row
 
 _NEEDED = ("strategy", "score")
 _NAMES = ("model", "task", "config", "setting", "language")
 _NUMBERS = ("budget", "seed", "round")
 COLUMNS = (*_NAMES, *_NUMBERS, *_NEEDED)
+_POINTS = 100
 # Other names of what every table holds.
 _SAME = {"en-ft": UNTOUCHED, "start": UNTOUCHED, "rand": RANDOM}
 
@@ -34,7 +36,7 @@ def read_csv(file: Path, notes: list[str]) -> Iterator[Row]:
             f"byte {error.start} is not UTF-8", "save it as UTF-8", file=str(file)
         ) from error
     comma = "\t" if "\t" in text.partition("\n")[0] else ","
-    reader = csv.DictReader(text.splitlines(keepends=True), delimiter=comma, strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
     columns = [name.strip().lower() for name in reader.fieldnames or []]
     reader.fieldnames = columns
     _check_columns(columns, file)
@@ -45,13 +47,14 @@ def read_csv(file: Path, notes: list[str]) -> Iterator[Row]:
             f"not a table: {error}",
             "quote cells that hold commas, quotes or line ends",
             file=str(file),
-            line=reader.line_num,
+            # The line that could not be read is not counted yet.
+            line=min(reader.line_num, text.count("\n")) + 1,
         ) from error
     scores = [_score(told["score"], file, line) for line, told in lines]
     points = any(score > 1 for score in scores)
     notes.extend(_notes(file, columns, points=points))
     for (line, row), score in zip(lines, scores, strict=True):
-        yield _row(row, score / 100 if points else score, file, line)
+        yield _row(row, score / _POINTS if points else score, file, line)
 
 
 def _check_columns(columns: Sequence[str], file: Path) -> None:
@@ -87,7 +90,7 @@ def _score(cell: str, file: Path, line: int) -> float:
         score = float(cell)
     except ValueError:
         score = float("nan")
-    if not in_range(score, 100):
+    if not 0 <= score <= _POINTS:
         raise InputError(
             f"score is {cell[:40]!r}",
             "a score is a number from 0 to 1, or from 0 to 100, with a point",

@@ -93,7 +93,8 @@ def gain(cell: Cell, strategy: str, other: str, *, resamples: int = 1000) -> Gai
     spreads = [s for name in (strategy, other) if (s := cell.spread(name)) is not None]
     spread = max(spreads, default=None)
     value = cell.mean(strategy) - cell.mean(other)
-    seeds = len(ours) > 1 and (len(theirs) > 1 or _is_fixed(theirs))
+    drawn = [side for side in (ours, theirs) if not _is_fixed(side)]
+    seeds = bool(drawn) and all(len(side) > 1 for side in drawn)
     if _has_counts(cell, strategy) and _has_counts(cell, other):
         found = paired_bootstrap(
             _counts(cell, strategy),
@@ -113,8 +114,8 @@ def gain(cell: Cell, strategy: str, other: str, *, resamples: int = 1000) -> Gai
 def seed_interval(ours: Scores, theirs: Scores) -> tuple[float, float]:
     """The 95 % interval of the difference of two means, over choices by Student's t.
 
-    Paired where both have the same choices; against one fixed model that of ours alone; else
-    Welch's.
+    Paired where both have the same choices; where one is a fixed model that of the other alone;
+    else Welch's.
     """
     one, other = _choices(ours), _choices(theirs)
     if one.keys() == other.keys():

@@ -45,10 +45,10 @@ def read(paths: Sequence[Path]) -> Results:
                 file=str(file),
             )
         read_rows = read_csv if file.suffix.lower() in {".csv", ".tsv"} else _read_lines
-        before = len(rows)
-        for row in read_rows(file, notes):
+        its_rows = list(read_rows(file, notes))
+        for row in its_rows:
             _add(rows, row)
-        if len(rows) == before:
+        if not its_rows:
             raise InputError("no results in it", "give a file with at least one", file=str(file))
     return Results(list(rows.values()), notes, [str(file) for file in files])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,8 +47,3 @@ class Row:
             *(self.setting, self.task, self.model, self.config, self.strategy),
             *(self.budget, self.choice_seed, self.train_seed, self.language),
         )
-
-
-def in_range(score: float, highest: float) -> bool:
-    """Whether it is a score at all."""
-    return math.isfinite(score) and 0 <= score <= highest

@@ -180,7 +180,7 @@ def two_lucks(found: Sequence[StrategyLuck]) -> Sheet:
         ]
         for one in found
     ]
-    table = Table("", header, rows, folded=len(rows) > LONG)
+    table = Table("By strategy and labels", header, rows, folded=len(rows) > LONG)
     return Sheet("luck", [table] if rows else [], columns, values)
 
 
