@@ -28,10 +28,12 @@ def test_low_budgets_stand_beside_the_same_number_of_labels(tmp_path: Path) -> N
         "small,udpos,LP,low-budget,7,ur,knn-uncertainty,64",
     )
     knn = told["knn-uncertainty"]
-    assert (knn.theirs, knn.their_model, knn.same_model) == (0.798, "XLM-R", False)
+    assert knn.theirs == pytest.approx(0.798)
+    assert (knn.their_model, knn.same_model) == ("XLM-R", False)
     assert knn.our_gain == pytest.approx(0.04)
     assert knn.their_gain == pytest.approx(0.798 - 0.709)
-    assert (told["egalitarian"].theirs, told["egalitarian"].our_gain) == (0.709, None)
+    assert told["egalitarian"].theirs == pytest.approx(0.709)
+    assert told["egalitarian"].our_gain is None
     # The paper has no random choice; it is there all the same, and so is what we lack.
     assert (told["random"].ours, told["random"].theirs) == (0.61, None)
     assert told["untouched"].ours is None
@@ -49,7 +51,8 @@ def test_the_last_budget_of_rounds_stands_beside_the_main_results_of_that_model(
         )
     ]  # fmt: skip
     told = found(tmp_path, *rows, "org/xlm-roberta-large,ner,LP,rounds,0,ur,EN-FT,65")
-    assert (told["untouched"].theirs, told["untouched"].same_model) == (0.656, True)
+    assert told["untouched"].theirs == pytest.approx(0.656)
+    assert told["untouched"].same_model
     (best,) = (one for name, one in told.items() if name.startswith("the best of"))
     assert (best.ours, best.budget) == (0.8, 10000)
     assert best.theirs is not None

@@ -62,14 +62,13 @@ def test_every_table_of_strategies_holds_random_and_the_untouched_model(whole: T
 
 
 def test_the_scores_are_those_of_the_rows(whole: Tables) -> None:
-    told = [
-        json.loads(x)
-        for x in (whole.out.parent / "world/results.jsonl").open("r", encoding="utf-8")
-    ]
+    text = (whole.out.parent / "world/results.jsonl").read_text("utf-8")
+    asked = ("Geo", "random", 100)
     wanted = [
-        r["score"] for r in told
-        if (r["config"], r["strategy"], r["budget"]) == ("Geo", "random", 100)
-    ]  # fmt: skip
+        row["score"]
+        for row in map(json.loads, text.splitlines())
+        if (row["config"], row["strategy"], row["budget"]) == asked
+    ]
     (found,) = (
         r for r in rows(whole, "scores")
         if (r["config"], r["strategy"], r["budget"]) == ("Geo", "random", "100")
@@ -186,9 +185,7 @@ def test_a_table_from_elsewhere_gives_what_it_allows_and_says_what_it_cannot(
     )
     for said in ("One seed each", "One budget each", "tell no budget", "does not tell model"):
         assert said in told(made)
-    assert [r["low"] for r in rows(made, "differences")] == ["", "", ""][
-        : len(rows(made, "differences"))
-    ]
+    assert {r["low"] for r in rows(made, "differences")} == {""}
     assert not (made.out / "csv/curves.csv").exists()
 
 
