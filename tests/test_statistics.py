@@ -6,9 +6,10 @@ import time
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from polymux.errors import UsageError
-from polymux.statistics import accuracy, f1, paired_bootstrap
+from polymux.statistics import accuracy, clustered_mean, f1, nested_mean, paired_bootstrap
 
 CELL = ("de", "de")
 
@@ -151,3 +152,74 @@ def test_a_whole_matrix_takes_seconds() -> None:
     found = paired_bootstrap(*systems, cells, accuracy)
     assert found.low < found.observed < found.high
     assert time.perf_counter() - begin < 10
+
+
+def test_nested_seeds_draw_choices_then_their_trainings() -> None:
+    generator = np.random.default_rng(5)
+    choices, trainings = 60, 3
+    # All sentences of a system are alike, so that only its seeds are drawn.
+    scores_CT = 0.5 + generator.normal(0, 0.05, (choices, 1))
+    scores_CT = np.round(1e6 * (scores_CT + generator.normal(0, 0.1, (choices, trainings))))
+    ours = {
+        (c, t): {CELL: np.tile([scores_CT[c, t], 1e6], (2, 1))}
+        for c in range(choices)
+        for t in range(trainings)
+    }
+    theirs = {(-1, -1): {CELL: np.tile([0.0, 1e6], (2, 1))}}
+    found = paired_bootstrap(ours, theirs, [CELL], accuracy, resamples=4000)
+    means_C, within_C = scores_CT.mean(axis=1) / 1e6, scores_CT.var(axis=1) / 1e12
+    variance = (means_C.var() + within_C.mean() / trainings) / choices
+    assert found.observed == pytest.approx(means_C.mean())
+    assert (found.high - found.low) / (2 * 1.96) == pytest.approx(variance**0.5, rel=0.05)
+
+
+def test_seeds_of_one_number_are_choices_with_one_training_each() -> None:
+    generator = np.random.default_rng(6)
+    made = [{CELL: right_of_ten(generator, 0.5)} for _ in range(6)]
+    ours, theirs = dict(enumerate(made[:3])), dict(enumerate(made[3:]))
+    single = paired_bootstrap(ours, theirs, [CELL], accuracy)
+    nested = paired_bootstrap(
+        {(seed, 7): one for seed, one in ours.items()},
+        {(seed, 7): one for seed, one in theirs.items()},
+        [CELL],
+        accuracy,
+    )
+    assert single == nested
+
+
+def test_the_mean_of_an_unbalanced_nest_is_that_of_its_choices() -> None:
+    seeds = [(1, 1), (1, 2), (1, 3), (2, 1)]
+    assert nested_mean(seeds, np.array([0.0, 0.0, 0.0, 1.0])) == 0.5
+
+
+def test_clusters_of_one_are_scipys_percentile_bootstrap() -> None:
+    values = np.random.default_rng(7).exponential(size=40)
+    found = clustered_mean(list(values), range(40), resamples=20_000)
+    scipys = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert found.value == pytest.approx(values.mean())
+    assert (found.cells, found.clusters) == (40, 40)
+    assert found.low == pytest.approx(scipys.low, abs=0.02)
+    assert found.high == pytest.approx(scipys.high, abs=0.02)
+
+
+def test_cells_of_one_cluster_count_once() -> None:
+    """Five copies of each cell say no more than one, and their mean weighs what they weigh."""
+    values = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
+    one = clustered_mean(values, "abcdef")
+    copied = clustered_mean(values * 5, "abcdef" * 5)
+    assert (one.low, one.high) == (copied.low, copied.high)
+    assert clustered_mean([1.0, 1.0, 1.0, 0.0], "aaab").value == 0.75
+
+
+def test_the_interval_over_clusters_holds_the_truth() -> None:
+    generator = np.random.default_rng(8)
+    clusters = np.repeat(np.arange(20), 4)
+    held = 0
+    for run in range(300):
+        shared = generator.normal(0, 1, 20)[clusters]
+        values = shared + generator.normal(0, 0.5, 80)
+        found = clustered_mean([float(v) for v in values], [*clusters], resamples=500, seed=run)
+        held += found.low <= 0 <= found.high
+    assert 0.89 <= held / 300 <= 0.98

@@ -1,4 +1,4 @@
-"""How sure a difference between two systems is, over test sentences and pre-training seeds.
+"""How sure a difference between two systems is, over test sentences and training seeds.
 
 Counts are kept per sentence and summed before they are scored: the F1 of a resample is that of its
 sums, as the F1 of the whole test is.
@@ -19,8 +19,10 @@ from polymux.errors import UsageError
 Cell = tuple[str, str]
 # Each target has its own number of sentences.
 Counts = Num[np.ndarray, "_ _"]
-# By pre-training seed, then by cell.
-System = Mapping[int, Mapping[Cell, Counts]]
+# By seed, then by cell. A seed is one number, or two where trainings are nested in what was chosen:
+# that of the choice and that of the training.
+Nested = tuple[int, int]
+System = Mapping[int, Mapping[Cell, Counts]] | Mapping[Nested, Mapping[Cell, Counts]]
 Score = Callable[[Num[np.ndarray, "*any columns"]], Float[np.ndarray, "*any"]]
 # Two scores this near differ by rounding only.
 _EQUAL = 1e-12
@@ -61,6 +63,18 @@ class Difference:
         return min(self.our_seeds, self.their_seeds) > 1
 
 
+@dataclass(frozen=True, slots=True)
+class Clustered:
+    """A mean over cells, some of which share what they were measured on."""
+
+    value: float
+    low: float
+    """Where its 95 % interval begins; with one cluster it tells nothing."""
+    high: float
+    cells: int
+    clusters: int
+
+
 def accuracy(summed: Num[np.ndarray, "*any columns"]) -> Float[np.ndarray, "*any"]:
     """Right / total, from the sums of (right, total); 0 of nothing."""
     return _ratio(summed[..., 0], summed[..., 1])
@@ -84,7 +98,8 @@ def paired_bootstrap(
 
     Each resample draws sentences with replacement, the same for both systems, for all their seeds
     and for all cells with the same target; and seeds with replacement, together if both systems
-    have the same ones, else each for itself.
+    have the same ones, else each for itself. Of nested seeds the choices are drawn, then in each
+    drawn choice its trainings; a mean is then that of the choices' means.
 
     Raises:
         UsageError: a cell is missing, or cells of one target differ in their sentences.
@@ -92,22 +107,25 @@ def paired_bootstrap(
     _check(ours, theirs, cells)
     paired = ours.keys() == theirs.keys()
     # Theirs in the order of ours, so that a weight drawn for a seed fits both.
-    trained = [*ours.values(), *(theirs[s] for s in (ours if paired else theirs))]
+    other: Mapping[Any, Mapping[Cell, Counts]] = theirs
+    trained = [*ours.values(), *(other[s] for s in (ours if paired else theirs))]
     generator = np.random.default_rng(seed)
     observed_S = np.array([np.mean([score(one[c].sum(axis=0)) for c in cells]) for one in trained])
+    our_seeds: list[int | Nested] = [*ours]
+    their_seeds: list[int | Nested] = our_seeds if paired else [*theirs]
     drawn_RS = np.zeros((resamples, len(trained)))
     for target in dict.fromkeys(target for _, target in cells):
         shared = [cell for cell in cells if cell[1] == target]
         drawn_RS += _resampled(trained, shared, score, resamples, generator)
     drawn_RS /= len(cells)
     ours_RS, theirs_RS = np.split(drawn_RS, [len(ours)], axis=1)
-    weights_RS = _seed_weights(len(ours), resamples, generator)
-    others_RS = weights_RS if paired else _seed_weights(len(theirs), resamples, generator)
+    weights_RS = _seed_weights(our_seeds, resamples, generator)
+    others_RS = weights_RS if paired else _seed_weights(their_seeds, resamples, generator)
     apart_R = (ours_RS * weights_RS).sum(axis=1) - (theirs_RS * others_RS).sum(axis=1)
     low, high = np.quantile(apart_R, [0.025, 0.975])
     return Difference(
-        ours=float(observed_S[: len(ours)].mean()),
-        theirs=float(observed_S[len(ours) :].mean()),
+        ours=nested_mean(our_seeds, observed_S[: len(ours)]),
+        theirs=nested_mean(their_seeds, observed_S[len(ours) :]),
         low=float(low),
         high=float(high),
         better=float((apart_R > _EQUAL).mean() + (abs(apart_R) <= _EQUAL).mean() / 2),
@@ -116,6 +134,33 @@ def paired_bootstrap(
         paired=paired,
         resamples=resamples,
     )
+
+
+def nested_mean(seeds: Sequence[int | Nested], values: Float[np.ndarray, "seeds"]) -> float:
+    """The mean over choices of the means of their trainings."""
+    return float(np.mean([values[places].mean() for places in _by_choice(seeds)]))
+
+
+def clustered_mean(
+    values: Sequence[float], clusters: Sequence[Any], *, resamples: int = 10_000, seed: int = 0
+) -> Clustered:
+    """The mean of values of which those of one cluster do not count as independent.
+
+    Args:
+        values: At least one; 0 and 1 for a share.
+        clusters: What each belongs to; clusters are drawn with replacement, each whole.
+        resamples: How often.
+        seed: Of the drawing.
+    """
+    sums: dict[Any, list[float]] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        sums.setdefault(cluster, []).append(value)
+    totals_C2 = np.array([(sum(one), len(one)) for one in sums.values()], dtype=np.float64)
+    generator = np.random.default_rng(seed)
+    times_RC = generator.multinomial(len(sums), _even(len(sums)), size=resamples)
+    drawn_R2 = times_RC @ totals_C2
+    low, high = np.quantile(drawn_R2[:, 0] / drawn_R2[:, 1], [0.025, 0.975])
+    return Clustered(float(np.mean(values)), float(low), float(high), len(values), len(sums))
 
 
 def _ratio(part: Any, whole: Any) -> Float[np.ndarray, "*any"]:
@@ -169,7 +214,26 @@ def _resampled(
 
 
 def _seed_weights(
-    seeds: int, resamples: int, generator: np.random.Generator
+    seeds: Sequence[int | Nested], resamples: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "resamples seeds"]:
     """What each seed counts in each resample's mean."""
-    return generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
+    choices = _by_choice(seeds)
+    drawn_RC = generator.multinomial(len(choices), _even(len(choices)), size=resamples)
+    weights_RS = np.empty((resamples, len(seeds)))
+    for column, places in enumerate(choices):
+        n = len(places)
+        trained = generator.multinomial(drawn_RC[:, column] * n, _even(n))
+        weights_RS[:, places] = trained / (n * len(choices))
+    return weights_RS
+
+
+def _by_choice(seeds: Sequence[int | Nested]) -> list[list[int]]:
+    """The places of each choice's trainings; a seed of one number is a choice of its own."""
+    places: dict[int, list[int]] = {}
+    for place, seed in enumerate(seeds):
+        places.setdefault(seed[0] if isinstance(seed, tuple) else seed, []).append(place)
+    return list(places.values())
+
+
+def _even(n: int) -> Float[np.ndarray, "n"]:
+    return np.full(n, 1 / n)

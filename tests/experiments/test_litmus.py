@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.test_model import polymux
-from tests.experiments.worlds import TEXT, lines, only_one_helps, outcomes, pool, write
+from tests.experiments.formulas import TEXT, lines, only_one_helps, outcomes, pool, write
 from tests.models import tiny_model
 
 from polymux.encoders import Model

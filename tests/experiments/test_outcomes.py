@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.experiments.worlds import TEXT, lines, write
+from tests.experiments.formulas import TEXT, lines, write
 
 from polymux.errors import InputError, UsageError
 from polymux.experiments.outcomes import Outcome, read_outcomes

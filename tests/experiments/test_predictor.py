@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
-from tests.experiments.worlds import only_one_helps, outcomes
+from tests.experiments.formulas import only_one_helps, outcomes
 from threadpoolctl import threadpool_limits
 
 from polymux.errors import UsageError

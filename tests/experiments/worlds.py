@@ -1,91 +1,82 @@
-"""Made-up results: what bought labels do to scores is known, because it is a formula."""
+"""Results of an experiment that never ran: scores drawn from known truths."""
 
 from __future__ import annotations
 
 import json
-import math
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polymux.experiments.outcomes import Outcome
-from polymux.records import Example, Pool
+import numpy as np
 
-TEXT = "text-classification"
-# Words of their own, and a share of the next language's.
-WORDS = {
-    "hi": "aba abe abi abo abu",
-    "ur": "aba abe abi eda ede",
-    "fa": "eda ede edi edo edu",
-    "de": "ofa ofe ofi ofo ofu",
-    "fi": "uga uge ugi ugo ugu",
-}
+TRUTHS = {"random": 0.40, "egalitarian": 0.42, "knn-uncertainty": 0.50, "average-dist": 0.43}
 
 
-def pool(sizes: Mapping[str, int], name: str = "source") -> Pool:
-    """Distinct texts of each language's own words."""
-    made = []
-    for language, size in sizes.items():
-        draw = random.Random(f"{language}{name}")
-        texts: dict[str, None] = {}
-        while len(texts) < size:
-            texts[" ".join(draw.choices(WORDS[language].split(), k=6))] = None
-        made += [
-            Example(f"{language}#{i}", f"{language}.txt", i, {"text": text}, None, language)
-            for i, text in enumerate(texts, 1)
-        ]
-    return Pool.of(made, TEXT, name=name)
-
-
-Score = Callable[[str, Mapping[str, int]], float]
-
-
-def only_one_helps(helper: str) -> Score:
-    """Labels of one language raise every score, those of the others none."""
-
-    def score(tested: str, chosen: Mapping[str, int]) -> float:
-        base = 0.3 + 0.02 * (sum(map(ord, tested)) % 7)
-        return base + 0.07 * math.log1p(chosen.get(helper, 0))
-
-    return score
-
-
-def outcomes(
-    score: Score,
-    tested: Sequence[str],
-    bought: Sequence[str],
-    plans: int,
-    most: int = 300,
+def write(
+    folder: Path,
+    *,
+    truths: Mapping[str, float] = TRUTHS,
+    untouched: float | None = 0.35,
+    configs: Mapping[str, Sequence[str]] = {"LP": ["ur"], "Geo": ["te", "mr"]},
+    budgets: Sequence[int] = (10, 100, 1000),
+    choices: Sequence[int] = (2, 22, 42),
+    trainings: Sequence[int] | None = None,
+    per_label: float = 0.05,
+    luck: float = 0.01,
+    setting: str = "low-budget",
+    task: str = "udpos",
+    model: str = "small",
+    examples: int = 100,
+    counts: bool = True,
     seed: int = 0,
-) -> list[Outcome]:
-    """Random plans, the untouched model first, each tested in every language."""
-    draw = random.Random(seed)
-    chosen: list[dict[str, int]] = [{}]
-    while len(chosen) < plans:
-        total = draw.choice([most // 10, most // 3, most])
-        cuts = [draw.random() ** 2 for _ in bought]
-        counts = (int(total * cut / sum(cuts)) for cut in cuts)
-        chosen.append({name: n for name, n in zip(bought, counts, strict=True) if n})
-    return [Outcome(name, score(name, counts), counts) for counts in chosen for name in tested]
+) -> Path:
+    """A folder with `results.jsonl` and counts; a score rises by `per_label` each decade."""
+    generator = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "counts").mkdir(exist_ok=True)
+    rows: list[dict[str, Any]] = []
 
+    def add(strategy: str, config: str, budget: int, seeds: tuple[Any, Any], truth: float) -> None:
+        name = f"counts/{len(rows)}.npz"
+        kept = {}
+        for language in configs[config]:
+            right = generator.binomial(10, np.clip(truth, 0, 1), size=examples)
+            kept[language] = np.stack([right, np.full(examples, 10)], axis=1)
+            score = float(right.sum() / (10 * examples))
+            rows.append(
+                {
+                    "experiment": "world",
+                    "model": model,
+                    "task": task,
+                    "config": config,
+                    "setting": setting,
+                    "strategy": strategy,
+                    "budget": budget,
+                    "choice_seed": seeds[0],
+                    "train_seed": seeds[1],
+                    "round": bool(budget) + 0,
+                    "language": language,
+                    "metric": "accuracy",
+                    "score": score,
+                    "scores": {"accuracy": score},
+                    "examples": examples,
+                    "labels": budget,
+                    "chosen": {"hi": budget // 2, "fa": budget - budget // 2} if budget else {},
+                    "seconds": {"choose": 0.1},
+                    **({"counts": name} if counts else {}),
+                }
+            )
+        np.savez(folder / name, **kept)
 
-def lines(made: Sequence[Outcome], **more: Any) -> list[dict[str, Any]]:
-    """Outcomes as lines of results."""
-    shared = {"experiment": "e", "model": "m", "task": TEXT, "metric": "accuracy", **more}
-    return [
-        {
-            **shared,
-            "strategy": "random" if o.chosen else "untouched",
-            "language": o.language,
-            "score": o.score,
-            "labels": sum(o.chosen.values()),
-            "chosen": dict(o.chosen),
-        }
-        for o in made
-    ]
-
-
-def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
+    for config in configs:
+        if untouched is not None:
+            add("untouched", config, 0, (None, None), untouched)
+        for budget in budgets:
+            for strategy, truth in truths.items():
+                for choice in choices:
+                    for training in trainings or [choice]:
+                        drawn = truth + per_label * np.log10(budget) + generator.normal(0, luck)
+                        add(strategy, config, budget, (choice, training), drawn)
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "results.jsonl").write_text(text, encoding="utf-8")
+    return folder

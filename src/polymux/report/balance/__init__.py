@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-from collections.abc import Sequence
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,14 +16,10 @@ from polymux.report import words
 from polymux.report.balance import scores, training
 from polymux.report.balance.plots import legend, plots
 from polymux.report.balance.record import Record
-from polymux.report.balance.table import Section, Table
+from polymux.report.markdown import paragraph, plain, table
+from polymux.report.table import Section
 
 __all__ = ["Record", "markdown", "page"]
-
-_LONGEST = 1000
-# What Markdown, GitHub's tables or its mathematics would read as more than itself.
-_MARKS = re.compile(r"[\\`*_\[\]#|~$]")
-_LIST = re.compile(r"^(\d*)([-+=.)])(?=\s|$|[-=])")
 
 
 def markdown(record: Record) -> str:
@@ -34,14 +28,14 @@ def markdown(record: Record) -> str:
     Args:
         record: What the report says, see `polymux.report.balance.record`.
     """
-    parts = [f"# {_plain(record['name'])}", *map(_paragraph, _opening(record))]
+    parts = [f"# {plain(record['name'])}", *map(paragraph, _opening(record))]
     for section in _sections(record):
-        parts += [f"## {_plain(section.title)}", *map(_paragraph, section.said)]
+        parts += [f"## {plain(section.title)}", *map(paragraph, section.said)]
         if section.listed:
-            parts.append("\n".join(f"- {_paragraph(item)}" for item in section.listed))
-        for table in section.tables:
-            parts += [f"**{_plain(table.caption)}**"] if table.caption else []
-            parts.append(_markdown_table(table))
+            parts.append("\n".join(f"- {paragraph(item)}" for item in section.listed))
+        for one in section.tables:
+            parts += [f"**{plain(one.caption)}**"] if one.caption else []
+            parts.append(table(one))
     return "\n\n".join(parts) + "\n"
 
 
@@ -110,23 +104,3 @@ def _environment() -> Environment:
     )
     environment.filters["cut"] = words.cut
     return environment
-
-
-def _markdown_table(table: Table) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(map(_plain, cells))} |"
-
-    rule = ["---", *("---" if table.worded else "--:" for _ in table.header[1:])]
-    return "\n".join([line(table.header), f"| {' | '.join(rule)} |", *map(line, table.rows)])
-
-
-def _paragraph(text: str) -> str:
-    """A text that begins no list, rule or heading."""
-    return _LIST.sub(r"\1\\\2", _plain(text))
-
-
-def _plain(text: str) -> str:
-    """A text on one line that Markdown shows as it is."""
-    shown = " ".join(words.cut(text, _LONGEST).split())
-    shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKS.sub(lambda mark: "\\" + mark[0], shown)

@@ -24,7 +24,7 @@ from polymux.report.balance.record import (
     teachers_mean,
     zero_shot,
 )
-from polymux.report.balance.svg import FAINT, HEAT_LESS, HEAT_MORE, INK, drawn, series
+from polymux.report.svg import FAINT, HEAT_LESS, HEAT_MORE, INK, drawn, series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

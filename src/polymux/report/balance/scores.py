@@ -18,7 +18,7 @@ from polymux.report.balance.record import (
     zero_shot,
     zero_shot_from,
 )
-from polymux.report.balance.table import (
+from polymux.report.table import (
     MAJORITY,
     NONE,
     TEACHERS,

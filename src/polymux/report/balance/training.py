@@ -9,7 +9,7 @@ import numpy as np
 
 from polymux.report import words
 from polymux.report.balance.record import Matrix, Portion, Record, System, teacher_score
-from polymux.report.balance.table import (
+from polymux.report.table import (
     NONE,
     Section,
     Table,

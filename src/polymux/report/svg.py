@@ -56,6 +56,8 @@ def drawn(key: str, label: str, size: tuple[int, int], draw: Callable[[Axes], No
         mpl.rcParams.update(
             {
                 "svg.fonttype": "none",
+                # The size that the page shows it in, so that room is kept for it.
+                "font.size": 11,
                 "svg.hashsalt": key,
                 "text.parse_math": False,
                 "axes.labelcolor": MUTED,

@@ -1,0 +1,59 @@
+"""The page of an experiment: who wins by how much, how sure that is, and every number of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from xml.sax.saxutils import quoteattr
+
+from markupsafe import Markup
+
+from polymux.report import markdown as md
+from polymux.report.card import _environment, _hash, _own_file
+from polymux.report.results.plots import Figure, figures, legend
+from polymux.report.results.record import Record
+
+__all__ = ["Figure", "Record", "drawing", "figures", "markdown", "page"]
+
+
+def page(record: Record, drawn: Mapping[str, list[Figure]]) -> str:
+    """One self-contained page that asks no host for anything and runs no script.
+
+    Args:
+        record: What it says, see `polymux.report.results.record`.
+        drawn: What `figures` made of it.
+    """
+    style = Markup(_own_file("balance.css") + _own_file("results.css"))  # noqa: S704 - written by us
+    return (
+        _environment()
+        .get_template("results.html")
+        .render(
+            record=record,
+            figures=drawn,
+            legend=legend(record),
+            style=style,
+            style_hash=_hash(style),
+        )
+    )
+
+
+def markdown(record: Record) -> str:
+    """The same but for the figures, as one Markdown text."""
+    parts = [f"# {md.plain(record['title'])}", *map(md.paragraph, record["lead"])]
+    for section in record["sections"]:
+        parts += [f"## {md.plain(section.title)}", *map(md.paragraph, section.said)]
+        for table in section.tables:
+            parts += [f"**{md.plain(table.caption)}**"] if table.caption else []
+            parts.append(md.table(table))
+        if section.listed:
+            parts.append("\n".join(f"- {md.paragraph(item)}" for item in section.listed))
+    return "\n\n".join(parts) + "\n"
+
+
+def drawing(figure: Figure) -> str:
+    """A figure as a file of its own, in light and dark as its viewer is."""
+    style = _own_file("figure.css")
+    _, _, rest = str(figure.svg).partition("<svg ")
+    head, _, body = rest.partition(">")
+    title = quoteattr(figure.caption)[1:-1]
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f"<svg {spaces} {head}><title>{title}</title><style>{style}</style>{body}\n"
