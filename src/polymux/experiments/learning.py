@@ -155,7 +155,7 @@ def _next(
         experiment,
         cell.configuration,
         setting,
-        loaded(current, experiment.task, experiment.training, device),
+        loaded(current, experiment.task, experiment.further(cell.model), device),
         [cell.strategy],
         [cell.budget - len(labelled)],
         seed=cell.choice_seed or 0,
@@ -182,8 +182,8 @@ def _trained(
             experiment.task,
             labelled,
             model,
-            how=experiment.training,
+            how=experiment.further(cell.model),
             seed=cell.train_seed or 0,
             device=device,
         )
-    return loaded(str(model), experiment.task, experiment.training, device)
+    return loaded(str(model), experiment.task, experiment.further(cell.model), device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from hashlib import blake2b
@@ -119,7 +119,11 @@ class Corpora:
 
     def _carved(self, language: str, told: Configuration) -> tuple[Example, ...]:
         """The target sample of a language that has no other split."""
-        return () if told.carved is None else _first(self.split("train", language), told.carved)
+        if told.carved is None:
+            return ()
+        whole = self.split("train", language)
+        count = told.carved * len(whole) if told.carved < 1 else told.carved
+        return _first(whole, round(count))
 
     def _own(self, language: str, aside: Sequence[Example]) -> tuple[Example, ...]:
         """A target language's train split without what its target sample took."""
@@ -129,7 +133,7 @@ class Corpora:
         return tuple(one for one in self.split("train", language) if one.id not in taken)
 
     def _has_train(self, language: str) -> bool:
-        path = anchored(self.experiment.data.train, self.folder).replace(LANGUAGE, language)
+        path = self._path("train", language)
         return "://" in path or Path(path).exists()
 
     def _test(self, language: str) -> tuple[Example, ...]:
@@ -142,22 +146,42 @@ class Corpora:
             )
         return found
 
-    @cache  # noqa: B019  (as long as the experiment)
+    @cache  # noqa: B019  (a method of what lives as long as the experiment)
     def split(self, kind: str, language: str) -> tuple[Example, ...]:
         """The examples of a language: `train`, `target` or `test`."""
         data = self.experiment.data
-        pattern: str = getattr(data, kind)
         most: int | None = getattr(data, f"most_{kind}")
-        if LANGUAGE not in pattern:
-            raise UsageError(
-                f"data.{kind} has no {LANGUAGE} in it: {pattern}",
-                f"write {LANGUAGE} where the name of the language stands",
-            )
-        pool = self._pool([anchored(pattern.replace(LANGUAGE, language), self.folder)])
+        pattern: str = getattr(data, kind)
+        if LANGUAGE in pattern:
+            found: Iterable[Example] = self._pool([self._path(kind, language)])
+        else:
+            found = self._by_field(kind).get(data.names.get(language, language), [])
         return tuple(
             replace(example, id=f"{language}/{example.id}", language=language)
-            for example in islice(pool, most)
+            for example in islice(found, most)
         )
+
+    def _path(self, kind: str, language: str) -> str:
+        """Where a split of a language stands."""
+        data = self.experiment.data
+        pattern: str = getattr(data, kind)
+        return anchored(pattern, self.folder).replace(LANGUAGE, data.names.get(language, language))
+
+    @cache  # noqa: B019
+    def _by_field(self, kind: str) -> Mapping[str, Sequence[Example]]:
+        """The examples of a PATH that holds all languages, by what the field says before a dash."""
+        data = self.experiment.data
+        if data.language is None:
+            raise UsageError(
+                f"data.{kind} has no {LANGUAGE} in it: {getattr(data, kind)}",
+                f"write {LANGUAGE} where the name of the language stands, or name the field that "
+                "says it: data.language",
+            )
+        found: dict[str, list[Example]] = {}
+        for example in self._pool([anchored(getattr(data, kind), self.folder)]):
+            said = example.language or ""
+            found.setdefault(said if said in data.names else said.split("-")[0], []).append(example)
+        return found
 
     def _pool(self, paths: Sequence[str]) -> Pool:
         data = self.experiment.data

@@ -44,10 +44,16 @@ class Model(_Section):
     seed: NonNegativeInt = 0
     """One start model for all seeds, as in the paper."""
     training: Training = Training()
+    """On the start language."""
+    further: Training | None = None
+    """On choices, where this model needs other settings than the experiment's."""
 
 
 class Data(_Section):
-    """PATHs with {language} in them."""
+    """PATHs with {language} in them, the name of a language or what `names` calls it.
+
+    Where `language` is a field, a PATH may hold all languages.
+    """
 
     train: str
     """What may be chosen from."""
@@ -58,6 +64,10 @@ class Data(_Section):
     """None named: all that have a file to choose from, and are not `without`."""
     without: tuple[str, ...] = ("en",)
     """Never in the pool: the start language."""
+    names: dict[str, str] = {}
+    """What PATHs and the field call a language."""
+    language: str | None = None
+    """The field that says the language, alone or before a dash."""
     fields: dict[str, str] = {}
     on_error: Literal["stop", "skip"] = "stop"
     most_train: PositiveInt | None = None
@@ -72,9 +82,9 @@ class Configuration(_Section):
     target: tuple[str, ...] = Field(min_length=1)
     source: tuple[str, ...] = ()
     """None named: every language that is not a target."""
-    carved: PositiveInt | None = None
-    """The target sample is this many examples of each target's train split, which leave the pool:
-    where there is no other split to take it from."""
+    carved: float | None = Field(default=None, gt=0)
+    """The target sample is so many examples of each target's train split (below 1: that share),
+    which leave the pool: where there is no other split to take it from."""
     sample: str | None = None
     """A PATH of the target sample, in place of the languages' own."""
     mixed: float = Field(default=0.0, ge=0, le=1)
@@ -167,6 +177,10 @@ class Experiment(_Section):
         if self.seeds == "paired":
             return tuple(zip(self.choice_seeds, self.train_seeds, strict=True))
         return tuple((c, t) for c in self.choice_seeds for t in self.train_seeds)
+
+    def further(self, model: str) -> Training:
+        """How a model learns from a choice."""
+        return self.models[model].further or self.training
 
     def rule(self, name: str) -> Strategy:
         """What a name among the strategies stands for."""

@@ -189,19 +189,27 @@ class _Asked(NamedTuple):
 def _asked(work: _Work, starts: Mapping[str, str]) -> Iterator[_Asked]:
     """Every cell of the experiment; gold only where a target language has text to choose."""
     told = work.experiment
-    prints = {name: _loaded(work, path).fingerprint for name, path in starts.items()}
+    prints = {name: _loaded(work, name, path).fingerprint for name, path in starts.items()}
     for model in told.models:
         for name, configuration in told.configurations.items():
             setting = work.corpora.setting(name)
-            of = _name(prints[model], setting.fingerprint, told.training.max_length)
+            how = told.further(model)
+            of = _name(prints[model], setting.fingerprint, how.max_length)
             yield _Asked(Cell(model, name, UNTOUCHED, None, None, 0, 0), setting, of)
             for strategy in told.strategies:
                 rule = told.rule(strategy)
                 if rule.strategy == "gold" and setting.gold is None:
                     continue
                 budgets = told.budgets if told.rounds else None
-                how = (prints[told.chooser or model], told.training, told.continued, budgets)
-                decides = _name(of, *how, rule, configuration.plan)
+                decides = _name(
+                    of,
+                    prints[told.chooser or model],
+                    how.model_dump(exclude_defaults=True),
+                    told.continued,
+                    budgets,
+                    rule.model_dump(exclude_defaults=True),
+                    configuration.plan if rule.strategy == "plan" else None,
+                )
                 for cell in _cells(told, model, name, strategy):
                     yield _Asked(cell, setting, decides)
 
@@ -223,7 +231,7 @@ def _made(
     """The cells that are not there, as they are finished."""
     for cell, setting, of in missing:
         if cell.strategy == UNTOUCHED:
-            made = scored(_loaded(work, starts[cell.model]), setting.tests)
+            made = scored(_loaded(work, cell.model, starts[cell.model]), setting.tests)
             yield cell, keep(work.out, cell, of, work.told, [], made, {})
     left = [one for one in missing if one.cell.strategy != UNTOUCHED]
     yield from (_chains if work.experiment.rounds else _trainings)(work, run, starts, left)
@@ -259,7 +267,7 @@ def _trainings(
     waiting: dict[tuple[Any, ...], list[tuple[_Asked, float]]] = {}
     picked: dict[tuple[Any, ...], list[Example]] = {}
     for (model, name), some in groups.items():
-        chosen = _choices(work, starts[told.chooser or model], [one.cell for one in some], some[0])
+        chosen = _choices(work, _loaded(work, model, starts[told.chooser or model]), some)
         for one in some:
             cell, by_seed = one.cell, chosen[one.cell.choice_seed or 0]
             ids = by_seed.ids[cell.strategy, cell.budget]
@@ -267,7 +275,7 @@ def _trainings(
             picked[key] = [one.setting.by_id[name] for name in ids]
             waiting.setdefault(key, []).append((one, by_seed.seconds[cell.strategy]))
             what = (starts[model], told.task, picked[key], one.setting.tests)
-            how = (told.training, cell.train_seed, work.device, work.out / "work")
+            how = (told.further(model), cell.train_seed, work.device, work.out / "work")
             tasks[key] = learned, (*what, *how)
     for key, (made, seconds) in run(tasks):
         for one, took in waiting[key]:
@@ -276,10 +284,11 @@ def _trainings(
             yield one.cell, rows
 
 
-def _choices(work: _Work, chooser: str, cells: Sequence[Cell], one: _Asked) -> dict[int, Chosen]:
-    """What is chosen for these cells, by seed."""
+def _choices(work: _Work, chooser: Model, asked: Sequence[_Asked]) -> dict[int, Chosen]:
+    """What is chosen for the cells of a configuration, by seed."""
     found: dict[int, Chosen] = {}
     told = work.experiment
+    cells = [one.cell for one in asked]
     for seed in dict.fromkeys(cell.choice_seed or 0 for cell in cells):
         here = [cell for cell in cells if cell.choice_seed == seed]
         _tell(work, f"choose for {cells[0].configuration}, seed {seed}", 0, None)
@@ -288,8 +297,8 @@ def _choices(work: _Work, chooser: str, cells: Sequence[Cell], one: _Asked) -> d
         found[seed] = choose(
             told,
             cells[0].configuration,
-            one.setting,
-            _loaded(work, chooser),
+            asked[0].setting,
+            chooser,
             [name for name in told.strategies if name in names],
             sorted({cell.budget for cell in here}),
             seed=seed,
@@ -298,9 +307,10 @@ def _choices(work: _Work, chooser: str, cells: Sequence[Cell], one: _Asked) -> d
     return found
 
 
-def _loaded(work: _Work, path: str) -> Model:
+def _loaded(work: _Work, name: str, path: str) -> Model:
+    """A model as the one of this name is to read."""
     told = work.experiment
-    return loaded(path, told.task, told.training, work.device)
+    return loaded(path, told.task, told.further(name), work.device)
 
 
 def _model_path(path: str, folder: Path) -> str:
