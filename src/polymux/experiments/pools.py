@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from polymux.errors import InputError, UsageError
+from polymux.experiments.noise import mistyped
 from polymux.experiments.settings import Configuration, Experiment, anchored
 from polymux.readers import read
 from polymux.records import Example, Pool, PoolFile, content_hashes
@@ -103,6 +104,11 @@ class Corpora:
         if told.mixed:
             files += [(f"{t} mixed", _share(own[t], told.mixed)) for t in told.target]
         gold = [(language, some) for language, some in own.items() if some]
+        if told.most_source is not None:
+            kept = {
+                one.id for one in _first([e for _, some in files for e in some], told.most_source)
+            }
+            files = [(name, tuple(one for one in some if one.id in kept)) for name, some in files]
         return Setting(
             self._held(files, "source"),
             self._held(gold, "gold") if gold else None,
@@ -110,12 +116,20 @@ class Corpora:
             {language: self._test(language) for language in told.target},
         )
 
-    def _target(self, told: Configuration, aside: Mapping[str, tuple[Example, ...]]) -> Pool:
+    def _target(self, told: Configuration, aside: Mapping[str, Sequence[Example]]) -> Pool:
+        """The target sample, cut and with typing errors as asked."""
         if told.sample is not None:
-            return self._pool([anchored(told.sample, self.folder)])
-        if told.carved is not None:
-            return self._held(list(aside.items()), "target")
-        return self._held([(one, self.split("target", one)) for one in told.target], "target")
+            found = list(self._pool([anchored(told.sample, self.folder)]))
+        elif told.carved is not None:
+            found = [one for some in aside.values() for one in some]
+        else:
+            named = told.sampled or told.target
+            found = [one for language in named for one in self.split("target", language)]
+        if told.most_target is not None:
+            found = list(_first(found, told.most_target))
+        if told.noise:
+            found = [mistyped(one, told.noise) for one in found]
+        return self._held([("target", found)], "target")
 
     def _carved(self, language: str, told: Configuration) -> tuple[Example, ...]:
         """The target sample of a language that has no other split."""

@@ -57,8 +57,8 @@ class Data(_Section):
 
     train: str
     """What may be chosen from."""
-    target: str
-    """The unlabelled target sample."""
+    target: str | None = None
+    """The unlabelled target sample; none: configurations say how they come by theirs."""
     test: str
     languages: tuple[str, ...] = ()
     """None named: all that have a file to choose from, and are not `without`."""
@@ -87,6 +87,14 @@ class Configuration(_Section):
     which leave the pool: where there is no other split to take it from."""
     sample: str | None = None
     """A PATH of the target sample, in place of the languages' own."""
+    sampled: tuple[str, ...] = ()
+    """Languages of the target sample, where others than the targets."""
+    most_source: PositiveInt | None = None
+    """So many examples of the pool, drawn by content."""
+    most_target: PositiveInt | None = None
+    """So many examples of the target sample, drawn by content."""
+    noise: float = Field(default=0.0, ge=0, le=1)
+    """Share of the words of the target sample that get a typing error."""
     mixed: float = Field(default=0.0, ge=0, le=1)
     """Share of the target languages' train splits that may be chosen, too."""
     plan: dict[str, PositiveInt] = {}
@@ -166,7 +174,15 @@ class Experiment(_Section):
             raise ValueError("paired seeds need as many choice_seeds as train_seeds")
         if list(self.budgets) != sorted(set(self.budgets)):
             raise ValueError("give budgets from small to large, each once")
+        return self
+
+    @model_validator(mode="after")
+    def _have_targets(self) -> Experiment:
         for name, told in self.configurations.items():
+            if self.data.target is None and told.carved is None and told.sample is None:
+                raise ValueError(
+                    f"without data.target, configurations.{name} needs carved or sample"
+                )
             if "plan" in self.strategies and not told.plan:
                 raise ValueError(f"the strategy plan needs configurations.{name}.plan")
         return self
