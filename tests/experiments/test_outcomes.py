@@ -32,10 +32,12 @@ def test_counts_of_zero_are_nothing_bought(tmp_path: Path) -> None:
 
 def test_other_tasks_and_labels_without_languages_are_counted_and_left_out(tmp_path: Path) -> None:
     rows = lines([HINDI]) + lines([HINDI], task="question-answering")
-    rows += [{**line, "chosen": chosen} for line in lines([HINDI]) for chosen in ({}, {"hi": 0})]
+    rows += [
+        {**line, "chosen": chosen} for line in lines([HINDI]) for chosen in (None, {}, {"hi": 0})
+    ]
     told = read_outcomes([write(tmp_path / "r.jsonl", rows)], TEXT)
     assert told.rows == (HINDI,)
-    assert (told.read, told.other, told.nameless) == (4, 1, 2)
+    assert (told.read, told.other, told.nameless) == (5, 1, 3)
 
 
 @pytest.mark.parametrize("name", ["model", "metric"])
@@ -69,16 +71,16 @@ def test_what_results_cannot_be_told_apart_by_is_refused(tmp_path: Path) -> None
         ({"chosen": ["hi"]}, "no usable chosen"),
         ({"chosen": {"hi": -3}}, "no usable chosen"),
         ({"chosen": {"hi": "3"}}, "no usable chosen"),
-        ({"chosen": None, "score": -0.1}, "no usable score and no usable chosen"),
+        ({"chosen": 7, "score": -0.1}, "no usable score and no usable chosen"),
     ],
 )
 def test_a_line_that_is_no_result_is_refused_with_its_place(
     tmp_path: Path, change: dict[str, Any], what: str
 ) -> None:
     rows = [*lines([HINDI]), *({**line, **change} for line in lines([HINDI]))]
-    file = write(tmp_path / "r.jsonl", rows)
+    file = write(tmp_path / "results.jsonl", rows)
     with pytest.raises(InputError, match=what) as refused:
-        read_outcomes([file], TEXT)
+        read_outcomes([tmp_path], TEXT)
     assert refused.value.place == f"{file}:2"
 
 

@@ -30,6 +30,7 @@ from polymux.experiments.relations import (
     texts_of,
 )
 from polymux.folders import check_new, write_text
+from polymux.prescribe.pools import place_of
 from polymux.progress import Progress
 from polymux.records import Pool
 
@@ -139,8 +140,8 @@ def litmus(
         "polymux": __version__,
         "model": model.path,
         "paths": [str(path) for path in results],
-        "source": _place(source),
-        "target": _place(target),
+        "source": place_of(source),
+        "target": place_of(target),
         "sizes": None if sizes is None else str(sizes),
         "distances": None if distances is None else str(distances),
         "budget": budget,
@@ -148,10 +149,6 @@ def litmus(
         "seed": seed,
     }
     return Plan(chosen.counts, asked | grounds(outcomes, judge, chosen, budget, offered, aimed))
-
-
-def _place(pool: Pool) -> dict[str, Any]:
-    return {"how": dict(pool.how), "cwd": str(Path.cwd())}
 
 
 def _refuse_unwritable(offered: Texts) -> None:

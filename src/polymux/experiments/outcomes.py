@@ -65,13 +65,14 @@ def read_outcomes(
     seen: dict[str, dict[str, None]] = {name: {} for name in ALIKE}
     read = other = nameless = 0
     for path in paths:
-        for number, line in _lines(path):
+        file = Path(path) / RESULTS if Path(path).is_dir() else Path(path)
+        for number, line in _lines(file):
             read += 1
-            record = _record(line, str(path), number)
+            record = _record(line, str(file), number)
             if any(str(record.get(name)) != value for name, value in wanted.items()):
                 other += 1
                 continue
-            outcome = _outcome(record, str(path), number)
+            outcome = _outcome(record, str(file), number)
             if not outcome.chosen and record["labels"]:
                 nameless += 1
                 continue
@@ -88,9 +89,8 @@ def read_outcomes(
     return Outcomes(tuple(rows), alike, read, other, nameless)
 
 
-def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
     """The lines that hold anything, with their numbers."""
-    file = Path(path) / RESULTS if Path(path).is_dir() else Path(path)
     try:
         with file.open(encoding="utf-8") as stream:
             for number, line in enumerate(stream, 1):
@@ -125,7 +125,9 @@ def _record(line: str, file: str, number: int) -> dict[str, Any]:
 
 def _outcome(record: Mapping[str, Any], file: str, number: int) -> Outcome:
     """The record as an outcome, if it is one."""
-    language, score, chosen = (record.get(name) for name in ("language", "score", "chosen"))
+    language, score = record.get("language"), record.get("score")
+    # Of an experiment without languages it may be null.
+    chosen = record.get("chosen") or {}
     faults = {
         "language": not (isinstance(language, str) and language),
         "score": not _is_number(score) or not 0 <= float(score) <= 1,  # type: ignore[arg-type]
@@ -141,7 +143,7 @@ def _outcome(record: Mapping[str, Any], file: str, number: int) -> Outcome:
             file=file,
             line=number,
         )
-    bought = {name: count for name, count in (chosen or {}).items() if count}
+    bought = {name: count for name, count in chosen.items() if count}
     return Outcome(str(language), float(score), bought)  # type: ignore[arg-type]
 
 

@@ -86,7 +86,8 @@ def thirds(scores: Mapping[str, float]) -> dict[str, str]:
     """
     if len(scores) < len(TIERS):
         raise UsageError(
-            f"{len(scores)} languages cannot be split into thirds: {', '.join(sorted(scores))}",
+            f"thirds need 3 languages, and there are {len(scores)}: "
+            f"{', '.join(sorted(scores)) or '-'}",
             "give labelled examples of at least 3 languages: --test PATH repeats, and --language "
             "FIELD, folder or file says where an example's language is told",
         )
