@@ -191,15 +191,22 @@ class Corpora:
                 f"write {LANGUAGE} where the name of the language stands, or name the field that "
                 "says it: data.language",
             )
+        known = set(data.names.values())
         found: dict[str, list[Example]] = {}
         for example in self._pool([anchored(getattr(data, kind), self.folder)]):
             said = example.language or ""
-            found.setdefault(said if said in data.names else said.split("-")[0], []).append(example)
+            found.setdefault(said if said in known else said.split("-")[0], []).append(example)
         return found
 
     def _pool(self, paths: Sequence[str]) -> Pool:
         data = self.experiment.data
-        return read(*paths, task=self.experiment.task, fields=data.fields, on_error=data.on_error)
+        return read(
+            *paths,
+            task=self.experiment.task,
+            fields=data.fields,
+            on_error=data.on_error,
+            language=data.language,
+        )
 
     def _held(self, parts: Sequence[tuple[str, Sequence[Example]]], name: str) -> Pool:
         """A pool of examples in memory; a language a file, so that shards stay what they are."""
