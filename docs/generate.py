@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -23,6 +23,7 @@ from polymux.cli import app
 from polymux.distill import settings
 from polymux.distill.learning.losses import LOSSES
 from polymux.distill.text.sampling import SAMPLINGS
+from polymux.experiments import settings as experiment
 from polymux.readers import READERS
 from polymux.records import FIELDS
 from polymux.selection import STRATEGIES, Strategy
@@ -188,8 +189,36 @@ def python() -> str:
 
 def distillation() -> str:
     """Every setting of a distillation with its default, section by section."""
+    return _sections(SECTIONS)
+
+
+def experiments() -> str:
+    """Every setting of an experiment with its default, section by section."""
+    return _sections(EXPERIMENT)
+
+
+def experiment_presets() -> str:
+    """The experiments that come along, with what their files say of themselves first."""
+    return table(
+        ("preset", "what"),
+        ((f"`{name}`", _comment(path)) for name, path in experiment.presets().items()),
+    )
+
+
+def _comment(path: Path) -> str:
+    lines = path.read_text("utf-8").splitlines()
+    told = " ".join(line.removeprefix("# ") for line in takewhile(_is_comment, lines))
+    return told.removesuffix(".")
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("# ")
+
+
+def _sections(sections: Mapping[str, type[BaseModel]]) -> str:
     parts = []
-    for name, section in SECTIONS.items():
+    inside = {*sections, *(name.split(".")[0] for name in sections)}
+    for name, section in sections.items():
         rows = [
             (
                 f"`{key}`",
@@ -198,7 +227,7 @@ def distillation() -> str:
             )
             for about in [_attribute_docs(section)]
             for key, field in section.model_fields.items()
-            if key not in SECTIONS and key != "systems"
+            if name or key not in inside
         ]
         title = f"## [{name}]" if name else "## The file itself"
         parts.append(f"{title}\n\n{first_line(section)}.\n\n" + table(TOLD, rows))
@@ -215,6 +244,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "teachers": settings.Teachers,
     "systems.NAME": settings.System,
     "evaluate": settings.Evaluation,
+}
+EXPERIMENT: dict[str, type[BaseModel]] = {
+    "": experiment.Experiment,
+    "models.NAME": experiment.Model,
+    "data": experiment.Data,
+    "configurations.NAME": experiment.Configuration,
+    "variants.NAME": experiment.Strategy,
+    "training": experiment.Training,
 }
 
 
@@ -287,6 +324,8 @@ def _place(path: Path) -> tuple[str, ...]:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "experiment-settings": experiments,
+    "experiment-presets": experiment_presets,
     "distill-settings": distillation,
     "distill-samplings": samplings,
     "distill-losses": losses,

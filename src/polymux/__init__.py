@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from polymux.distill import Distilled, distill
     from polymux.encoders import BACKENDS, Model, encode
     from polymux.evaluate import evaluate, predict
+    from polymux.experiments import simulate
     from polymux.experiments.litmus import litmus
     from polymux.experiments.tiers import tiers
     from polymux.prescribe import select
@@ -45,6 +46,7 @@ _HOME = {
     "read": "readers",
     "select": "prescribe",
     "select_encoded": "selection",
+    "simulate": "experiments",
     "tiers": "experiments.tiers",
     "train": "train",
     "Verdict": "prescribe.verify",
@@ -72,6 +74,7 @@ __all__ = [
     "read",
     "select",
     "select_encoded",
+    "simulate",
     "tiers",
     "train",
     "verify",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -214,8 +215,8 @@ def presets() -> dict[str, Path]:
     }
 
 
-def read_experiment(path: str | Path) -> Experiment:
-    """Parse and check a file, or a preset by its name.
+def read_experiment(path: str | Path, more: Sequence[str] = ()) -> Experiment:
+    """Parse and check a file, or a preset by its name; `more` strategies take part.
 
     Raises:
         InputError: it is not there, is no TOML, or says something that cannot be.
@@ -228,9 +229,11 @@ def read_experiment(path: str | Path) -> Experiment:
         absent=f"give the path of a .toml file, or one of: {', '.join(known)}",
         reference="docs/reference/experiments.md has every setting with its default",
     )
-    if told.name == "experiment":
-        told = told.model_copy(update={"name": place.stem})
-    return told
+    for name in more:
+        find_strategy(told.rule(name).strategy)
+    named = {"name": place.stem} if told.name == "experiment" else {}
+    together = tuple(dict.fromkeys((*told.strategies, *more)))
+    return told.model_copy(update={**named, "strategies": together})
 
 
 def anchored(path: str, folder: Path) -> str:

@@ -69,6 +69,7 @@ def simulate(
     experiment: str | Path,
     out: str | Path,
     *,
+    more: Sequence[str] = (),
     workers: int | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -76,15 +77,15 @@ def simulate(
     """Run an experiment (a TOML file, or a preset by its name) into a folder (DeMuX 4).
 
     `results.jsonl` gets a row a cell and language: every strategy, seed and budget, the untouched
-    start model among them. A killed run goes on where it was, to the same rows; settings may grow
-    by strategies, seeds, budgets and configurations. `workers` processes train side by side, by
-    default one a core, on a GPU one.
+    start model among them. `more` strategies take part beside those of the file. A killed run goes
+    on where it was, to the same rows; an experiment may grow by strategies, seeds, budgets and
+    configurations. `workers` processes train side by side, by default one a core, on a GPU one.
 
     Raises:
         InputError: the file says what cannot be, or data is not as it says.
         UsageError: the folder holds cells of other settings.
     """
-    told, folder = read_experiment(experiment), _folder(experiment)
+    told, folder = read_experiment(experiment, more), _folder(experiment)
     place = Path(out)
     work = _Work(told, folder, Corpora(told, folder), place, device, progress)
     with claimed(place), hands(workers or workers_for(device)) as run:
