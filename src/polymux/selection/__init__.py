@@ -158,11 +158,15 @@ def choose(
         }
         for name, seen in look(questions).items():
             rule, ask = pending[name]
+            # Dear rankings are made once: those for less are their beginnings.
+            once = rule.is_prefix_consistent
+            whole = rule.decide(seen, questions[name].ask, fetch) if once else None
             # What was answered stays: a longer ranking, for other budgets, must not change it.
             for budget in [b for b in budgets if (name, b) not in answers]:
                 question = replace(ask, budget=budget, depth=deeper * budget)
-                choice = rule.decide(seen, question, fetch)
+                choice = whole if once else rule.decide(seen, question, fetch)
                 if choice is not None:
+                    choice = replace(choice, rows=choice.rows[: question.depth])
                     choice = trimmed(choice, near_duplicates, limits, question, fetch)
                 if choice is not None:
                     answers[name, budget] = choice

@@ -64,13 +64,9 @@ def total(near: Near) -> Float[np.ndarray, "candidates"]:
 
 def gains(near: Near, left: Float[np.ndarray, "targets"]) -> Float[np.ndarray, "candidates"]:
     """By how much each candidate would shorten the distances that are left to the targets."""
-    found = np.empty(len(near.rows))
-
-    def measure(some: slice) -> None:
-        found[some] = np.maximum(left - near.distances[some], 0.0).sum(axis=1)
-
-    by_blocks(measure, near)
-    return found
+    gains, table = np.empty(len(near.rows)), near.distances
+    by_blocks(lambda some: np.maximum(left - table[some], 0.0).sum(axis=1, out=gains[some]), near)
+    return gains
 
 
 COVERAGE = Strategy(

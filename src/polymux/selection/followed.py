@@ -40,6 +40,8 @@ class Keys:
 
     def judged(self, place: int, near: float) -> tuple[float, float, float]:
         """Key, gap and tolerance of a pick."""
+        if not np.isfinite(self.scores[place]):
+            return float("nan"), float("inf"), 0.0
         behind = self.scores - self.scores[place]
         apart = self.off + self.off[place]
         worst = int(np.argmax(behind - apart))

@@ -168,6 +168,6 @@ def ranked(order: Order) -> Callable[[Nearest, Ask, Fetch], Choice | None]:
     return decide
 
 
-def by_blocks(work: Callable[[slice], None], near: Near) -> None:
+def by_blocks(work: Callable[[slice], object], near: Near) -> None:
     """Call `work` for some candidates at a time, in threads."""
     spread(work, len(near.rows), ROWS_AT_ONCE, int(near.distances.shape[1]))

@@ -18,7 +18,7 @@ def count() -> int:
     return os.cpu_count() or 1
 
 
-def spread(work: Callable[[slice], None], size: int, step: int, numbers: int) -> None:
+def spread(work: Callable[[slice], object], size: int, step: int, numbers: int) -> None:
     """Call `work` for slices of `step` that make up `size`, each to write in its own place.
 
     `numbers` is how many numbers one of `size` stands for. What is written depends on no thread.
@@ -26,14 +26,14 @@ def spread(work: Callable[[slice], None], size: int, step: int, numbers: int) ->
     parts = [slice(start, min(start + step, size)) for start in range(0, size, step)]
     workers = min(count(), len(parts), max(1, size * numbers // WORTH_A_THREAD))
 
-    def run(first: int) -> None:
-        for part in parts[first::workers]:
-            work(part)
-
-    if workers == 1:
-        run(0)
     if workers <= 1:
+        _run(work, parts)
         return
     # Made anew each time: threads that wait would be missing after a fork.
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(run, range(workers)))
+        list(pool.map(lambda first: _run(work, parts[first::workers]), range(workers)))
+
+
+def _run(work: Callable[[slice], object], parts: list[slice]) -> None:
+    for part in parts:
+        work(part)

@@ -41,14 +41,11 @@ class Posterior:
 
     def gains(self) -> Float[np.ndarray, "candidates"]:
         """By how much a label of each would lower the variance at the targets, in all."""
-        gains = np.empty(len(self.variance))
-
-        def measure(some: slice) -> None:
-            part = self.covariance[some]
-            np.einsum("ct,ct->c", part, part, out=gains[some])
-
-        by_blocks(measure, self.near)
-        gains /= self.variance + NOISE
+        sums, known = np.empty(len(self.variance)), self.covariance
+        by_blocks(
+            lambda some: np.einsum("ct,ct->c", known[some], known[some], out=sums[some]), self.near
+        )
+        gains: Float[np.ndarray, "candidates"] = sums / (self.variance + NOISE)
         return gains
 
     def sizes(self) -> Float[np.ndarray, "candidates"]:
@@ -58,15 +55,15 @@ class Posterior:
 
     def label(self, place: int) -> None:
         """Condition on a label of this candidate."""
-        near, factor = self.near, self._factor[: self._labels]
-        new = self._kernel(near.squares(np.array([place]))[0]) - factor[:, place] @ factor
-        new /= np.sqrt(self.variance[place] + NOISE)
-        at_targets = self.covariance[place] / np.sqrt(self.variance[place] + NOISE)
-
-        def narrow(some: slice) -> None:
-            self.covariance[some] -= new[some, None] * at_targets
-
-        by_blocks(narrow, near)
+        factor = self._factor[: self._labels]
+        new = self._kernel(self.near.squares(np.array([place]))[0]) - factor[:, place] @ factor
+        root = float(np.sqrt(self.variance[place] + NOISE))
+        new /= root
+        told, known = self.covariance[place] / root, self.covariance
+        by_blocks(
+            lambda some: np.subtract(known[some], new[some, None] * told, out=known[some]),
+            self.near,
+        )
         self.variance = np.maximum(self.variance - np.square(new), 0.0)
         if self._labels == len(self._factor):
             self._factor = np.concatenate([self._factor, np.empty_like(self._factor)])

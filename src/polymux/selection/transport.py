@@ -37,7 +37,7 @@ class Plan:
         self._width = near.square(self.radius)
         everything = np.arange(len(near.rows))
         # Density: 1 for an example that is alone, 2 for each of two equal ones.
-        self.shares = 1 / self._gathered(everything, np.ones(len(near.rows)))
+        self.shares = 1 / self.gathered(everything, np.ones(len(near.rows)))
 
     def alike(self, places: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m candidates"]:
         """How alike each candidate is to these: 1 where they are equal, 0 from the radius on."""
@@ -51,20 +51,22 @@ class Plan:
         """What each candidate that has a mass holds with its near-duplicates; else -1."""
         holding = np.flatnonzero(masses)
         held = np.full(len(masses), -1.0)
-        held[holding] = self._gathered(holding, masses)
+        held[holding] = self.gathered(holding, masses)
         return held
 
     def spread(self, free: Int[np.ndarray, "free"]) -> Spread:
         """All mass on the free candidates."""
         return Spread(self.near.distances[free], self.shares[free], self.scale)
 
-    def _gathered(
+    def gathered(
         self, places: Int[np.ndarray, "m"], masses: Float[np.ndarray, "candidates"]
     ) -> Float[np.ndarray, "m"]:
         """The sum over all candidates of mass times how alike they are to each of these."""
-        steps = range(0, len(places), ROWS_AT_ONCE)
-        parts = [self.alike(places[at : at + ROWS_AT_ONCE]) @ masses for at in steps]
-        return np.concatenate(parts)
+        gathered = np.empty(len(places))
+        for at in range(0, len(places), ROWS_AT_ONCE):
+            some = slice(at, at + ROWS_AT_ONCE)
+            gathered[some] = self.alike(places[some]) @ masses
+        return gathered
 
 
 class Spread:

@@ -44,12 +44,8 @@ class _Covering:
         may = [np.count_nonzero(row < left + self.off) for row in self.near.distances]
         off = self.off * np.array(may) / size
         goes_on = bool(found.max() > self.none)
-
-        def on(place: int) -> _Covering:
-            return self._with(place, np.minimum(left, self.near.distances[place]), self.none)
-
         own = int(found.argmax()) if goes_on else None
-        ways = [Keys(found, off, own, on)] if (found + off).max() > self.none else []
+        ways = [Keys(found, off, own, self._on)] if (found + off).max() > self.none else []
         if (found - off).max() <= self.none:
             ways.append(self._anew(own=not goes_on))
         return ways
@@ -58,12 +54,17 @@ class _Covering:
         means = total(self.near) / self.near.distances.shape[1]
         scores = np.where(self.is_free, -means, -np.inf)
         off = np.full(len(means), self.off / 2)
+        return Keys(scores, off, int(scores.argmax()) if own else None, self._begin)
 
-        def begin(place: int) -> _Covering:
-            first = self.near.distances[place]
-            return self._with(place, first, NO_GAIN * float(first.mean()))
+    def _begin(self, place: int) -> _Covering:
+        first = self.near.distances[place]
+        return self._with(place, first, NO_GAIN * float(first.mean()))
 
-        return Keys(scores, off, int(scores.argmax()) if own else None, begin)
+    def _on(self, place: int) -> _Covering:
+        left = self.near.distances[place]
+        if self.left is not None:
+            left = np.minimum(self.left, left)
+        return self._with(place, left, self.none)
 
     def _with(self, place: int, left: Float[np.ndarray, "targets"], none: float) -> _Covering:
         is_free = self.is_free.copy()
@@ -158,7 +159,7 @@ class _Spreading:
     def _on(self, hold: _Hold, *, own: bool) -> Keys:
         """The largest of what is kept."""
         held = np.maximum(hold.held, 0.0)
-        may = self.is_free & (hold.held + hold.held_off > 0)
+        may = self.is_free & (held + hold.held_off > 0)
         may &= hold.kept + hold.kept_off > SPENT
         scores = np.where(may, held * hold.kept, -np.inf)
         off = hold.held_off * hold.kept + held * hold.kept_off
@@ -176,11 +177,13 @@ class _Spreading:
         least, most = (spread.given(spread.level(by)) for by in (-margin, margin))
         last = np.where(given > 0, spread.far, 0.0).max(axis=1, keepdims=True)
         at_end = np.abs(spread.far - last) <= self.off
+        at_end &= at_end.sum(axis=1, keepdims=True) > 1
         apart = np.where(at_end, spread.room, most - least)
         masses, masses_off = np.zeros(count), np.zeros(count)
         masses[free], masses_off[free] = spread.masses(given), spread.masses(apart)
         held = self.plan.held(masses)
-        held_off = np.maximum(self.plan.held(masses_off), 0.0)
+        held_off, some = np.zeros(count), np.flatnonzero(masses + masses_off)
+        held_off[some] = self.plan.gathered(some, masses_off)
         # Shares, and what near-duplicates hold, are off by what likeness is.
         shared = (1 - self.plan.shares) * np.maximum(held, 0.0)
         held_off += shared * 4 * self.off / self.plan.radius
