@@ -10,7 +10,7 @@ from tests.experiments.worlds import write
 from polymux.experiments.gains import BEST
 from polymux.experiments.grid import Grid, grid
 from polymux.experiments.results import read
-from polymux.experiments.wins import AFTERWARDS, ALL, LAST, Wins, headline, wins
+from polymux.experiments.wins import AFTERWARDS, ALL, LAST, Wins, wins
 
 
 def table(tmp_path: Path, *rows: str) -> Grid:
@@ -92,9 +92,13 @@ def test_budgets_stand_alone_together_and_by_their_last(tmp_path: Path) -> None:
 
 
 def test_rounds_are_judged_by_their_last_and_single_rounds_by_all(tmp_path: Path) -> None:
-    rows = ["t,m,LP,ur,10,1,1,random,50", "t,m,LP,ur,20,{},1,random,50"]
-    assert headline(table(tmp_path, *(row.format(2) for row in rows))) == LAST
-    assert headline(table(tmp_path, *(row.format(1) for row in rows))) == ALL
+    rows = [
+        *("t,m,LP,ur,10,1,1,random,50", "t,m,LP,ur,20,{},1,random,50"),
+        *("t,m,LP,ur,10,1,1,a,50", "t,m,LP,ur,20,{},1,a,50"),
+    ]
+    for number, judging in ((2, LAST), (1, ALL)):
+        found = wins(table(tmp_path, *(row.format(number) for row in rows)))
+        assert {one.budget for one in found if one.judges} == {judging}
 
 
 def test_a_strategy_that_is_better_everywhere_wins_and_its_gain_is_the_truth(

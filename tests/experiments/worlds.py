@@ -35,6 +35,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "counts").mkdir(exist_ok=True)
     rows: list[dict[str, Any]] = []
+    rounds = (0, *budgets) if setting == "rounds" else (0, budgets[0])
 
     def add(strategy: str, config: str, budget: int, seeds: tuple[Any, Any], truth: float) -> None:
         name = f"counts/{len(rows)}.npz"
@@ -54,7 +55,7 @@ def write(
                     "budget": budget,
                     "choice_seed": seeds[0],
                     "train_seed": seeds[1],
-                    "round": bool(budget) + 0,
+                    "round": rounds.index(budget) if budget in rounds else 1,
                     "language": language,
                     "metric": "accuracy",
                     "score": score,

@@ -8,18 +8,17 @@ from polymux.experiments.gains import BEST, Gain
 from polymux.experiments.grid import Cell, Grid, Place
 from polymux.experiments.rows import RANDOM
 from polymux.experiments.sheets import LONG, Sheet, Value, bounds, labels, order, score
-from polymux.experiments.wins import AGAINST, Wins
+from polymux.experiments.wins import AGAINST, ALL, LAST, Wins
 from polymux.report import words
 from polymux.report.table import NONE, Table, point, signed
 
 
-def win_rates(found: Sequence[Wins], budget: str, named: str | None) -> Sheet:
-    """Who wins how often and by how much; only the budget that judges is not folded."""
-    groups = dict.fromkeys((one.setting, one.budget) for one in found)
-    tables = [
-        _win_table([w for w in found if (w.setting, w.budget) == group], group, budget, named)
-        for group in sorted(groups, key=lambda group: group[1] != budget)
-    ]
+def win_rates(found: Sequence[Wins], named: str | None) -> Sheet:
+    """Who wins how often and by how much; only what judges is not folded."""
+    groups: dict[tuple[str, str], list[Wins]] = {}
+    for one in sorted(found, key=lambda one: not one.judges):
+        groups.setdefault((one.setting, one.budget), []).append(one)
+    tables = [_win_table(of, named) for of in groups.values()]
     columns = (
         *("setting", "budget", "strategy", "named_before", "against", "cells", "clusters", "won"),
         *("rate", "rate_low", "rate_high", "gain", "gain_low", "gain_high"),
@@ -36,16 +35,13 @@ def win_rates(found: Sequence[Wins], budget: str, named: str | None) -> Sheet:
     return Sheet("wins", tables, columns, values)
 
 
-def standing(found: Sequence[Wins], judging: str, named: str | None) -> Table | None:
-    """Each strategy in the budget that judges, short enough for a terminal."""
-    judged = [one for one in found if one.budget == judging]
+def standing(found: Sequence[Wins], named: str | None) -> Table | None:
+    """Each strategy by what judges its setting, short enough for a terminal."""
+    judged = [one for one in found if one.judges]
     if not judged:
         return None
     settings = dict.fromkeys(one.setting for one in judged)
-    tables = [
-        _win_table([w for w in judged if w.setting == setting], (setting, judging), judging, named)
-        for setting in settings
-    ]
+    tables = [_win_table([w for w in judged if w.setting == s], named) for s in settings]
     several = len(tables) > 1
     rows = [
         [f"{setting}: {row[0]}" if several else row[0], *row[1:4]]
@@ -55,9 +51,7 @@ def standing(found: Sequence[Wins], judging: str, named: str | None) -> Table | 
     return Table("" if several else tables[0].caption, tables[0].header[:4], rows)
 
 
-def _win_table(
-    found: Sequence[Wins], group: tuple[str, str], judging: str, named: str | None
-) -> Table:
+def _win_table(found: Sequence[Wins], named: str | None) -> Table:
     rows = []
     for strategy in dict.fromkeys(one.strategy for one in found):
         of = {one.against: one for one in found if one.strategy == strategy}
@@ -65,12 +59,12 @@ def _win_table(
         ours = [_rate(of[a]) if a in of else NONE for a in AGAINST]
         apart = [_mean_gain(of[a]) if a in of else NONE for a in (BEST, RANDOM)]
         rows.append([shown, ours[0], *apart, *ours[1:]])
-    setting, budget = group
-    which = {"all": "all budgets", "last": "the last budget of each target"}
-    caption = f"{setting}, {which.get(budget, f'{labels(budget)} labels')}"
     header = ["strategy", f"wins over {BEST}", f"gain over {BEST}", f"gain over {RANDOM}"]
     header += [f"wins over {a}" for a in AGAINST[1:]]
-    return Table(caption, header, rows, folded=budget != judging)
+    first = found[0]
+    which = {ALL: "all budgets", LAST: "the last budget of each target"}
+    caption = f"{first.setting}, {which.get(first.budget, f'{labels(first.budget)} labels')}"
+    return Table(caption, header, rows, folded=not first.judges)
 
 
 def _mean_gain(found: Wins) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -90,8 +90,8 @@ class Grid:
     strategies: Sequence[str]
     metrics: Mapping[str, str]
     """The score by task."""
-    in_rounds: bool
-    """Whether some cells continue others, so that only their last is a result of its own."""
+    in_rounds: Collection[str]
+    """Settings in which a cell continues others, so that only the last is a result of its own."""
     notes: Sequence[str]
 
     @property
@@ -144,7 +144,7 @@ def grid(rows: Sequence[Row]) -> Grid:
         if name not in order
     ]
     metrics = {row.task: row.metric for row in rows}
-    in_rounds = any(row.round > 1 for row in rows)
+    in_rounds = {row.setting for row in rows if row.round > 1}
     return Grid(cells, [*order], metrics, in_rounds, notes)
 
 

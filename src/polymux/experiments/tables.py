@@ -21,7 +21,7 @@ from polymux.experiments.luck import luck
 from polymux.experiments.paper import beside
 from polymux.experiments.results import Results, read
 from polymux.experiments.sheets import Sheet
-from polymux.experiments.wins import headline, wins
+from polymux.experiments.wins import wins
 from polymux.folders import check_free, write_texts
 from polymux.progress import Progress
 from polymux.report import markdown as md
@@ -81,7 +81,7 @@ def tables(
     apart = gains(ordered, progress)
     chosen = _chosen(ordered)
     made = {
-        "wins": comparisons.win_rates(found, headline(ordered), named),
+        "wins": comparisons.win_rates(found, named),
         "scores": sheets.scores(ordered),
         "differences": comparisons.differences(ordered, apart),
         "unsure": comparisons.unsure(apart, ordered.rivals),
@@ -106,7 +106,7 @@ def tables(
     texts |= {TEXT: markdown(record), PAGE: page(record, drawn)}
     texts[MANIFEST] = _manifest(results, named, lead, list(made.values()))
     write_texts(out, {name: _once(text) for name, text in texts.items()}, force=force)
-    main = comparisons.standing(found, headline(ordered), named) or made["scores"].tables[0]
+    main = comparisons.standing(found, named) or made["scores"].tables[0]
     return Tables(out, lead, main, list(made.values()), list(texts))
 
 

@@ -10,7 +10,7 @@ from polymux.experiments.gains import BEST, Gain
 from polymux.experiments.grid import BASELINES, Cell, Grid
 from polymux.experiments.rows import RANDOM, UNTOUCHED
 from polymux.experiments.sheets import bounds
-from polymux.experiments.wins import AFTERWARDS, ALL, Wins, headline
+from polymux.experiments.wins import AFTERWARDS, ALL, Wins
 from polymux.report.table import Section, signed
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def lead(
     ordered: Grid, found: Sequence[Wins], apart: Sequence[Gain], named: str | None
 ) -> list[str]:
     """Who wins by how much, and how sure that is."""
-    judged = [one for one in found if one.budget == headline(ordered)]
+    judged = [one for one in found if one.judges]
     settings = dict.fromkeys(one.setting for one in judged)
     sentences = [
         f"{setting}: {sentence}" if len(settings) > 1 else sentence
@@ -201,22 +201,22 @@ def record(
         "polymux": version,
         "lead": said,
         "rivals": ordered.rivals,
-        "forests": _forests(ordered, found),
+        "forests": _forests(found),
         "panels": _panels(ordered),
         "stacks": _stacks(chosen),
         "sections": sections,
     }
 
 
-def _forests(ordered: Grid, found: Sequence[Wins]) -> list[Forest]:
+def _forests(found: Sequence[Wins]) -> list[Forest]:
     forests: list[Forest] = []
-    judged = [one for one in found if one.budget == headline(ordered)]
+    judged = [one for one in found if one.judges]
     for setting in dict.fromkeys(one.setting for one in judged):
         for against in (BEST, RANDOM):
             of = [one for one in judged if (one.setting, one.against) == (setting, against)]
             bars = [_bar(one) for one in sorted(of, key=lambda one: -one.gain.value)]
             if bars:
-                which = "all budgets" if headline(ordered) == ALL else "last budget"
+                which = "all budgets" if of[0].budget == ALL else "last budget"
                 forests.append(
                     {
                         "key": f"gains{len(forests)}",

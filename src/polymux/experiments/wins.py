@@ -23,6 +23,8 @@ class Wins:
     setting: str
     budget: str
     """A number of labels, `last` (each target's largest) or `all`."""
+    judges: bool
+    """Whether its setting is judged by it: rounds by the last, single rounds by all budgets."""
     strategy: str
     against: str
     won: int
@@ -50,13 +52,8 @@ def wins(grid: Grid) -> list[Wins]:
         for budget, cells in _groups(grid, setting).items()
         for against in AGAINST
         for strategy in (*ALWAYS, *grid.rivals, AFTERWARDS)
-        if (found := _wins(setting, budget, cells, strategy, against)) is not None
+        if (found := _wins(grid, setting, budget, cells, strategy, against)) is not None
     ]
-
-
-def headline(grid: Grid) -> str:
-    """The budget by which an experiment is judged: rounds by their last, single rounds by all."""
-    return LAST if grid.in_rounds else ALL
 
 
 def _groups(grid: Grid, setting: str) -> Mapping[str, Sequence[Cell]]:
@@ -70,7 +67,7 @@ def _groups(grid: Grid, setting: str) -> Mapping[str, Sequence[Cell]]:
 
 
 def _wins(
-    setting: str, budget: str, cells: Sequence[Cell], strategy: str, against: str
+    grid: Grid, setting: str, budget: str, cells: Sequence[Cell], strategy: str, against: str
 ) -> Wins | None:
     found = list(_apart(cells, strategy, against))
     if not found:
@@ -81,6 +78,7 @@ def _wins(
     return Wins(
         setting=setting,
         budget=budget,
+        judges=budget == (LAST if setting in grid.in_rounds else ALL),
         strategy=strategy,
         against=against,
         won=int(sum(won)),

@@ -47,7 +47,10 @@ def drawn(key: str, label: str, size: tuple[int, int], draw: Callable[[Axes], No
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError("matplotlib is not installed", "pip install 'polymux[distill]'") from error
+        raise UsageError(
+            "matplotlib is not installed",
+            "pip install 'polymux[experiments]'; distill holds it too",
+        ) from error
     written = io.StringIO()
     with mpl.rc_context(), warnings.catch_warnings():
         # The page's fonts have what matplotlib's lack.
