@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polymux.diagnosis import Diagnosis, diagnose, recommend
     from polymux.distill import Distilled, distill
     from polymux.encoders import BACKENDS, Model, encode
     from polymux.evaluate import evaluate, predict
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "BACKENDS": "encoders",
+    "Diagnosis": "diagnosis",
     "Distilled": "distill",
     "Encodings": "records",
     "Example": "records",
@@ -35,11 +37,13 @@ _HOME = {
     "READERS": "readers",
     "STRATEGIES": "selection",
     "TASKS": "tasks",
+    "diagnose": "diagnosis",
     "distill": "distill",
     "encode": "encoders",
     "evaluate": "evaluate",
     "predict": "evaluate",
     "read": "readers",
+    "recommend": "diagnosis",
     "select": "prescribe",
     "select_encoded": "selection",
     "train": "train",
@@ -52,6 +56,7 @@ __all__ = [
     "READERS",
     "STRATEGIES",
     "TASKS",
+    "Diagnosis",
     "Distilled",
     "Encodings",
     "Example",
@@ -60,11 +65,13 @@ __all__ = [
     "Pool",
     "Prescription",
     "Verdict",
+    "diagnose",
     "distill",
     "encode",
     "evaluate",
     "predict",
     "read",
+    "recommend",
     "select",
     "select_encoded",
     "train",

@@ -98,7 +98,14 @@ def written(folder: Path, *, force: bool) -> Iterator[Path]:
 
 
 MANIFESTS = frozenset(
-    {"selection.json", "training.json", "evaluation.json", "summary.json", "stage.json"}
+    {
+        "selection.json",
+        "training.json",
+        "evaluation.json",
+        "summary.json",
+        "stage.json",
+        "diagnosis.json",
+    }
 )
 
 

@@ -11,7 +11,18 @@ import typer
 from typer.exceptions import TyperException
 
 import polymux
-from polymux.cli import campaign, choose, demo, distill, exchange, model, store, tables, verify
+from polymux.cli import (
+    campaign,
+    choose,
+    demo,
+    diagnose,
+    distill,
+    exchange,
+    model,
+    store,
+    tables,
+    verify,
+)
 from polymux.cli.output import set_verbosity
 from polymux.errors import PolymuxError
 
@@ -26,7 +37,7 @@ app = typer.Typer(
 )
 # Arguments that are left over are looked at by the commands, which know what they mean.
 LEFTOVERS = {"allow_extra_args": True}
-MODULES = (choose, verify, model, campaign, exchange, distill, demo, store, tables)
+MODULES = (choose, verify, diagnose, model, campaign, exchange, distill, demo, store, tables)
 COMMANDS = {name: command for module in MODULES for name, command in module.COMMANDS.items()}
 for _name, _command in COMMANDS.items():
     app.command(_name, context_settings=LEFTOVERS)(_command)
