@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polymux.diagnosis import Diagnosis, diagnose, recommend
+    from polymux.diagnosis import Diagnosis, diagnose
     from polymux.distill import Distilled, distill
     from polymux.encoders import BACKENDS, Model, encode
     from polymux.evaluate import evaluate, predict
@@ -43,7 +43,6 @@ _HOME = {
     "evaluate": "evaluate",
     "predict": "evaluate",
     "read": "readers",
-    "recommend": "diagnosis",
     "select": "prescribe",
     "select_encoded": "selection",
     "train": "train",
@@ -71,7 +70,6 @@ __all__ = [
     "evaluate",
     "predict",
     "read",
-    "recommend",
     "select",
     "select_encoded",
     "train",

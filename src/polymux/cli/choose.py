@@ -29,7 +29,12 @@ def select(
     ],
     out: options.Out,
     strategy: Annotated[
-        str, typer.Option("--strategy", metavar="NAME[,NAME...]", help="The rule, or several.")
+        str,
+        typer.Option(
+            "--strategy",
+            metavar="NAME[,NAME...]",
+            help="The rule, or several; auto: what diagnose recommends.",
+        ),
     ] = "knn-uncertainty",
     seed: options.Seed = 0,
     exclude: options.Exclude = [],  # noqa: B006  (typer copies it)
@@ -171,6 +176,7 @@ def select(
     --source 'ud/*/train.conllu' --target mine.txt --budget 500 --out chosen/[/dim]
     """
     refuse_leftovers(context.args)
+    from polymux.diagnosis import advise, diagnose
     from polymux.encoders import Model
     from polymux.folders import check_free, claimed
     from polymux.prescribe import PRESETS, select_many
@@ -206,6 +212,21 @@ def select(
         backend=backend,
     )
     gold_pool = pool("gold", gold) if gold else None
+    strategies, advice = advise(
+        strategies,
+        budgets if budget_in == "examples" else [None],
+        task,
+        lambda: (
+            diagnose(
+                loaded,
+                source_pool,
+                target_pool,
+                seed=seed,
+                uncertainty=uncertainty,
+                store=store_folder(store),
+            ).facts
+        ),
+    )
     job: dict[str, Any] = {
         "budgets": budgets,
         "strategies": strategies,
@@ -247,6 +268,7 @@ def select(
             near_duplicates=near_duplicates,
             **bought,
             preset=preset,
+            auto=None if advice is None else advice.record,
             screen_only=screen_only,
             engine=engine,
             ray_address=ray_address,
@@ -302,6 +324,9 @@ def _print(made: Any, out: Path, *, json: bool) -> None:
         print_json([choice.manifest for choice in made.values()])
         return
     for (strategy, budget), choice in made.items():
+        told = choice.manifest["auto"]
+        if told is not None:
+            tell(f"auto: {told['strategy']}, because {told['reason']}")
         place = out if len(made) == 1 else out / strategy / str(budget)
         languages = choice.manifest["languages"]
         counts = (

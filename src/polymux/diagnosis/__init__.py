@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from polymux.diagnosis.look import Seen, look
 from polymux.diagnosis.noise import Noise
 from polymux.diagnosis.reach import Reach
 from polymux.diagnosis.redundancy import Redundancy
-from polymux.diagnosis.rules import RULES, Facts, Recommendation, Rule, needs_a_look, recommend
+from polymux.diagnosis.rules import RULES, Facts, Recommendation, Rule, advise, recommend
 from polymux.encoders import Model
 from polymux.engines import opened
 from polymux.errors import UsageError
@@ -30,7 +30,6 @@ from polymux.progress import Progress
 from polymux.records import Example, Pool
 
 __all__ = [
-    "AUTO",
     "CHECKS",
     "RULES",
     "Calibration",
@@ -47,8 +46,6 @@ __all__ = [
     "recommend",
 ]
 
-# The name of a strategy that stands for the recommended one.
-AUTO = "auto"
 MANIFEST = "diagnosis.json"
 
 
@@ -205,37 +202,3 @@ def _listed(seen: Seen, results: Mapping[str, Result]) -> dict[str, tuple[Listed
             for place in reached.out_of_reach
         )
     return listed
-
-
-def advise(
-    strategies: Sequence[str],
-    budgets: Sequence[int],
-    model: Model,
-    source: Pool,
-    target: Pool,
-    **looking: Any,
-) -> tuple[list[str], Recommendation | None]:
-    """The strategies with `auto` replaced by what is recommended, which is given beside them.
-
-    The pools are looked at (`looking` are options of `diagnose`) only if a rule needs that.
-
-    Raises:
-        UsageError: the budgets call for different strategies.
-    """
-    if AUTO not in strategies:
-        return list(strategies), None
-    known = Facts(task=model.task)
-    if needs_a_look():
-        known = diagnose(model, source, target, **looking).facts
-    advice = [recommend(_at(known, budget)) for budget in budgets]
-    if len({one.strategy for one in advice}) > 1:
-        told = ", ".join(
-            f"{one.strategy} for {budget:,}" for one, budget in zip(advice, budgets, strict=True)
-        )
-        raise UsageError(f"auto would take {told}", "ask for one budget at a time")
-    named = [advice[0].strategy if name == AUTO else name for name in strategies]
-    return list(dict.fromkeys(named)), advice[0]
-
-
-def _at(facts: Facts, budget: int) -> Facts:
-    return Facts(**{**asdict(facts), "budget": budget})

@@ -11,7 +11,7 @@ import regex
 from jaxtyping import Float
 
 from polymux.diagnosis.findings import Finding, Result, share
-from polymux.diagnosis.scripts import script_of
+from polymux.diagnosis.scripts import scripts_in
 from polymux.diagnosis.spread import neighbours
 
 # More than this share of a sample is worth cleaning before anything is chosen for it.
@@ -67,16 +67,16 @@ class Noise(Result):
 
 def noise(texts: Sequence[str], apart: Float[np.ndarray, "n n"]) -> Noise:
     """Look for noise in texts and in the distances among them; one reason an example."""
-    scripts = [script_of(text) for text in texts]
-    count = Counter(scripts)
+    scripts = [scripts_in(text) for text in texts]
+    count = Counter(name for names in scripts for name in names)
     is_far = outliers(apart)
     found = []
-    for place, (text, script) in enumerate(zip(texts, scripts, strict=True)):
-        alone = len(texts) >= ENOUGH and count[script] == 1
+    for place, (text, names) in enumerate(zip(texts, scripts, strict=True)):
+        alone = len(texts) >= ENOUGH and all(count[name] == 1 for name in names)
         reasons = [
             (_LETTER.search(_MARKUP.sub(" ", text)) is None, "of digits, links or markup alone"),
             (_BROKEN.search(text) is not None, "with characters that wrong decoding leaves"),
-            (alone, "in a script that no other has"),
+            (alone, "in a script of its own"),
             (bool(is_far[place]), "far from every other"),
         ]
         found += [Suspect(place, why) for is_so, why in reasons if is_so][:1]

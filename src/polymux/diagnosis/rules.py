@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from polymux.errors import UsageError
+
+# The name that stands for the strategy recommended.
+AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,30 @@ def recommend(facts: Facts, rules: Sequence[Rule] | None = None) -> Recommendati
     raise UsageError("no rule says which strategy to take", "name one: --strategy NAME")
 
 
-def needs_a_look(rules: Sequence[Rule] | None = None) -> bool:
-    """Whether a rule needs more than task and budget."""
-    return any(rule.measured for rule in (RULES if rules is None else rules))
+def advise(
+    strategies: Sequence[str],
+    budgets: Sequence[int | None],
+    task: str,
+    look: Callable[[], Facts],
+    rules: Sequence[Rule] | None = None,
+) -> tuple[list[str], Recommendation | None]:
+    """The strategies with `auto` replaced by what is recommended, which is given beside them.
+
+    A budget that is not in examples is None. `look` diagnoses the pools; it is called only if a
+    rule needs that.
+
+    Raises:
+        UsageError: the budgets call for different strategies.
+    """
+    if AUTO not in strategies:
+        return list(strategies), None
+    table = RULES if rules is None else rules
+    known = look() if any(rule.measured for rule in table) else Facts(task)
+    advice = [recommend(replace(known, budget=budget), table) for budget in budgets]
+    if len({one.strategy for one in advice}) > 1:
+        told = ", ".join(
+            f"{one.strategy} for {budget}" for one, budget in zip(advice, budgets, strict=True)
+        )
+        raise UsageError(f"auto would take {told}", "ask for one budget at a time")
+    named = [advice[0].strategy if name == AUTO else name for name in strategies]
+    return list(dict.fromkeys(named)), advice[0]

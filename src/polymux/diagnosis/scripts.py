@@ -28,6 +28,11 @@ def _of_letter(letter: str) -> str:
     return OTHER if found is None else str(found.lastgroup)
 
 
+def scripts_in(text: str) -> frozenset[str]:
+    """Every script that a letter of it is in."""
+    return frozenset(map(_of_letter, _LETTER.findall(text)))
+
+
 def script_of(text: str) -> str | None:
     """The script of most of its letters (ties: the first seen); None without a letter."""
     counts = Counter(map(_of_letter, _LETTER.findall(text)))
