@@ -24,6 +24,7 @@ CLUSTERED = 1024
 
 
 def _size(seen: Seen) -> Result:
+    """Is the target sample large enough, what is the same counted once?"""
     return target_size(
         seen.apart,
         repeats(seen.target_likeness),
@@ -34,10 +35,12 @@ def _size(seen: Seen) -> Result:
 
 
 def _noise(seen: Seen) -> Result:
+    """Which target examples look like noise?"""
     return noise([example.text for example in seen.target.examples], seen.apart)
 
 
 def _reach(seen: Seen) -> Result | None:
+    """Which parts of the target have nothing near in the pool?"""
     own = seen.around.spacings
     if not len(own):
         return None
@@ -45,6 +48,7 @@ def _reach(seen: Seen) -> Result | None:
 
 
 def _redundancy(seen: Seen) -> Result:
+    """Does the pool say the same thing many times?"""
     around, counts = seen.around, seen.source_counts
     return redundancy(
         around.likeness,
@@ -56,7 +60,8 @@ def _redundancy(seen: Seen) -> Result:
 
 
 def _parallel(seen: Seen) -> Result | None:
-    """By the key under which most pairs are each other's nearest."""
+    """Is the pool parallel, the same sentences in several languages (with languages only)?"""
+    # By the key under which most pairs are each other's nearest.
     found = [
         parallel(encodings.embeddings, languages, keys, by)
         for by, (encodings, languages, keys) in seen.keyed.items()
@@ -65,13 +70,15 @@ def _parallel(seen: Seen) -> Result | None:
     return max(there, key=lambda one: one.lift, default=None)
 
 
-def _fertility(seen: Seen) -> Result | None:
+def _fertility(seen: Seen) -> Result:
+    """How does the tokenizer cut each script, and what does it not know?"""
     tokenizer = seen.model.tokenizer
     target, source = (cuts_of(s.examples, tokenizer) for s in (seen.target, seen.source))
     return fertility(target, source)
 
 
 def _correlation(seen: Seen) -> Result:
+    """Is the model unsure of the target where it is unsure of what lies near (DeMuX 5.1)?"""
     held = (seen.nearest.rows >= 0).all(axis=0)
     return neighbourhood(
         seen.target.encodings.of_measure(seen.measure).astype(np.float64),
@@ -80,6 +87,7 @@ def _correlation(seen: Seen) -> Result:
 
 
 def _calibration(seen: Seen) -> Result:
+    """Can its probabilities be believed, where labels exist?"""
     pools = {}
     for name, sight in (("target", seen.target), ("pool", seen.source)):
         labels = [example.label for example in sight.examples]
@@ -90,12 +98,14 @@ def _calibration(seen: Seen) -> Result:
 
 
 def _clusters(seen: Seen) -> Result | None:
+    """Does near mean more than the same language (script, without languages)?"""
     some = seen.source.first(CLUSTERED)
     languages = [example.language for example in some.examples]
     return clustering(some.encodings.embeddings, languages, some.scripts, seen.seed)
 
 
 def _expected(seen: Seen) -> Result | None:
+    """What can nearness gain over random at the budget, as far as can be known?"""
     if seen.budget is None:
         return None
     return expected(
