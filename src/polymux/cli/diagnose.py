@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from polymux.cli.store import store_folder
 
 if TYPE_CHECKING:
     from polymux.diagnosis import Diagnosis, Finding
+    from polymux.encoders import Model
     from polymux.records import Pool
 
 # Target examples shown of one check; --json and --out have them all.
@@ -33,7 +34,7 @@ def diagnose_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where diagnosis.json and the page are written."),
+        typer.Option("--out", metavar="DIR", help="Where diagnosis.json is written."),
     ] = None,
     seed: options.Seed = 0,
     language: options.Language = None,
@@ -149,6 +150,33 @@ def _print_one(name: str, finding: Finding) -> None:
     print(f"{name:10} {mark}{finding.says}")
     if finding.do:
         print(f"           -> {finding.do}")
+
+
+def advised(
+    seen: tuple[Model, Pool, Pool, Path | None],
+    *,
+    strategies: Sequence[str],
+    budgets: Sequence[int],
+    budget_in: str,
+    **looking: Any,
+) -> tuple[list[str], dict[str, Any] | None]:
+    """The strategies with `auto` resolved, and the record of why; `seen`: model, pools, store."""
+    from polymux.diagnosis import advise, diagnose
+
+    model, source, target, store = seen
+    names, advice = advise(
+        strategies,
+        budgets if budget_in == "examples" else [None],
+        model.task,
+        lambda: diagnose(model, source, target, store=store, **looking).facts,
+    )
+    return names, None if advice is None else advice.record
+
+
+def tell_advice(told: Mapping[str, Any] | None) -> None:
+    """Say what `auto` took, and why."""
+    if told is not None:
+        tell(f"auto: {told['strategy']}, because {told['reason']}")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {"diagnose": diagnose_command}
