@@ -20,6 +20,7 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 import polymux
 from polymux.cli import app
+from polymux.diagnosis import CHECKS, RULES
 from polymux.distill import settings
 from polymux.distill.learning.losses import LOSSES
 from polymux.distill.text.sampling import SAMPLINGS
@@ -306,6 +307,24 @@ def systems() -> str:
     )
 
 
+def checks() -> str:
+    """Every check of a diagnosis, and the question that it answers."""
+    return table(
+        ("check", "what it asks"), ((f"`{n}`", inspect.getdoc(c) or "") for n, c in CHECKS.items())
+    )
+
+
+def recommendations() -> str:
+    """The rules of `--strategy auto`, the first that holds first."""
+    return table(
+        ("rule", "strategy", "because", "results"),
+        (
+            (r.name, f"`{r.strategy}`", r.reason, ", ".join(f"[{p}](../{p})" for p in r.results))
+            for r in RULES
+        ),
+    )
+
+
 def modules() -> str:
     """The tree of the package: every module with the first line of its docstring."""
     root = Path(polymux.__file__).parent
@@ -330,11 +349,13 @@ GENERATED: dict[str, Callable[[], str]] = {
     "distill-samplings": samplings,
     "distill-losses": losses,
     "distill-systems": systems,
+    "checks": checks,
     "command-line": command_line,
     "formats": formats,
     "modules": modules,
     "presets": presets,
     "python": python,
+    "recommendations": recommendations,
     "strategies": strategies,
     "uncertainties": uncertainties,
 }

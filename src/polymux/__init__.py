@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polymux.diagnosis import Diagnosis, diagnose
     from polymux.distill import Distilled, distill
     from polymux.encoders import BACKENDS, Model, encode
     from polymux.evaluate import evaluate, predict
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "BACKENDS": "encoders",
+    "Diagnosis": "diagnosis",
     "Distilled": "distill",
     "Encodings": "records",
     "Example": "records",
@@ -38,6 +40,7 @@ _HOME = {
     "READERS": "readers",
     "STRATEGIES": "selection",
     "TASKS": "tasks",
+    "diagnose": "diagnosis",
     "distill": "distill",
     "encode": "encoders",
     "evaluate": "evaluate",
@@ -58,6 +61,7 @@ __all__ = [
     "READERS",
     "STRATEGIES",
     "TASKS",
+    "Diagnosis",
     "Distilled",
     "Encodings",
     "Example",
@@ -66,6 +70,7 @@ __all__ = [
     "Pool",
     "Prescription",
     "Verdict",
+    "diagnose",
     "distill",
     "encode",
     "evaluate",

@@ -100,7 +100,7 @@ def written(folder: Path, *, force: bool) -> Iterator[Path]:
 MANIFESTS = frozenset(
     {
         *("selection.json", "training.json", "evaluation.json", "summary.json", "stage.json"),
-        "tables.json",
+        *("tables.json", "diagnosis.json"),
     }
 )
 

@@ -14,6 +14,7 @@ from polymux.campaign.control import OF_TARGET, mixed, slice_of
 from polymux.campaign.settings import Settings
 from polymux.campaign.state import State
 from polymux.campaign.steps import model_of, model_path, pool, store_of
+from polymux.diagnosis import advise, diagnose
 from polymux.errors import BudgetError
 from polymux.prescribe import select
 from polymux.prescribe.costs import Budgeting
@@ -90,12 +91,19 @@ def _ranked(
     progress: Progress | None,
 ) -> Prescription:
     barred = [*state.issued, *aside]
+    pools = pool(state, "source"), pool(state, "target")
+    (strategy,), advice = advise(
+        [state.settings.strategy],
+        [budget if state.settings.costs.unit == "examples" else None],
+        state.settings.task,
+        lambda: diagnose(model, *pools, seed=state.settings.seed, store=store_of(state)).facts,
+    )
     return select(
         model,
-        pool(state, "source"),
-        pool(state, "target"),
+        *pools,
         budget=budget,
-        strategy=state.settings.strategy,
+        strategy=strategy,
+        auto=None if advice is None else advice.record,
         seed=state.settings.seed + number,
         exclude=[Pool.of(barred, state.settings.task, name="issued")] if barred else [],
         **_limits(state, budget, barred),

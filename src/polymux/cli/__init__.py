@@ -15,6 +15,7 @@ from polymux.cli import (
     campaign,
     choose,
     demo,
+    diagnose,
     distill,
     exchange,
     experiments,
@@ -42,6 +43,7 @@ LEFTOVERS = {"allow_extra_args": True}
 MODULES = (
     choose,
     verify,
+    diagnose,
     model,
     languages,
     campaign,

@@ -29,7 +29,7 @@ def init(
         int, typer.Option("--rounds", metavar="N", min=1, help="In how many parts.")
     ] = 5,
     strategy: Annotated[
-        str, typer.Option("--strategy", metavar="NAME", help="The rule that chooses.")
+        str, typer.Option("--strategy", metavar="NAME", help="The rule that chooses, or auto.")
     ] = "knn-uncertainty",
     test: Annotated[
         list[str],

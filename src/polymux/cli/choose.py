@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from polymux.cli import limits, options
+from polymux.cli.diagnose import advised, tell_advice
 from polymux.cli.dry_run import compare, stop_at_estimate
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
 from polymux.cli.store import store_folder
@@ -29,7 +30,7 @@ def select(
     ],
     out: options.Out,
     strategy: Annotated[
-        str, typer.Option("--strategy", metavar="NAME[,NAME...]", help="The rule, or several.")
+        str, typer.Option("--strategy", metavar="NAME[,NAME...]", help="Rules by name, or auto.")
     ] = "knn-uncertainty",
     seed: options.Seed = 0,
     exclude: options.Exclude = [],  # noqa: B006  (typer copies it)
@@ -206,6 +207,14 @@ def select(
         backend=backend,
     )
     gold_pool = pool("gold", gold) if gold else None
+    strategies, auto = advised(
+        (loaded, source_pool, target_pool, store_folder(store)),
+        strategies=strategies,
+        budgets=budgets,
+        budget_in=budget_in,
+        seed=seed,
+        uncertainty=uncertainty,
+    )
     job: dict[str, Any] = {
         "budgets": budgets,
         "strategies": strategies,
@@ -247,6 +256,7 @@ def select(
             near_duplicates=near_duplicates,
             **bought,
             preset=preset,
+            auto=auto,
             screen_only=screen_only,
             engine=engine,
             ray_address=ray_address,
@@ -302,6 +312,7 @@ def _print(made: Any, out: Path, *, json: bool) -> None:
         print_json([choice.manifest for choice in made.values()])
         return
     for (strategy, budget), choice in made.items():
+        tell_advice(choice.manifest["auto"])
         place = out if len(made) == 1 else out / strategy / str(budget)
         languages = choice.manifest["languages"]
         counts = (

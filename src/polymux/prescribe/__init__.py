@@ -64,6 +64,7 @@ class Options(TypedDict, total=False):
     prefilter: int | None
     prefilter_sample: int | None
     estimated: Mapping[str, Any] | None
+    auto: Mapping[str, Any] | None
     store: str | Path | None
     store_dtype: str
     spool: str | Path | None
@@ -125,6 +126,7 @@ def select_many(
     prefilter: int | None = None,
     prefilter_sample: int | None = None,
     estimated: Mapping[str, Any] | None = None,
+    auto: Mapping[str, Any] | None = None,
     store: str | Path | None = None,
     store_dtype: str = "float32",
     spool: str | Path | None = None,
@@ -148,7 +150,8 @@ def select_many(
     read; what may matter is then read again by `model` and decided there (not with `screen_only`).
     `prefilter` is how many source examples the model sees at all, those most like the target by
     their sub-words; what it loses is measured on `prefilter_sample` more (2,000 or four budgets;
-    0: not measured). `estimated` is the record of an `estimate`, to stand beside the truth.
+    0: not measured). `estimated` is the record of an `estimate`, to stand beside the truth,
+    `auto` that of a recommendation which was followed.
     `engine` says who encodes, local or ray (`workers` of them, on the cluster at `ray_address` if
     that is given), and does not change the choice. Encodings are kept in the folder `store`, or
     else spooled below `spool` (the system's place for temporary files) and deleted at the end;
@@ -211,7 +214,7 @@ def select_many(
                 "prefilter": prefilter,
                 "prefilter_sample": prefilter_sample,
             },
-            beside={"estimate": estimated},
+            beside={"estimate": estimated, "auto": auto},
         )
         prefilters = {} if prefilter is None else {source: (prefilter, prefilter_sample)}
         pools = _pools(source, gold, rules)

@@ -79,11 +79,12 @@ def _manifest(
     """All that is needed to make the choice again, and what came of it."""
     pool, model, ask = ground.pool, ground.model, answer.ask
     chosen = Counter(pick.example.language or "" for pick in made)
-    estimated = answer.beside.get("estimate")
+    estimated, auto = answer.beside.get("estimate"), answer.beside.get("auto")
     return {
         "polymux": polymux.__version__,
         "task": model.task,
         "strategy": answer.strategy,
+        "auto": auto if auto and auto["strategy"] == answer.strategy else None,
         "budget": answer.budget,
         "chosen": len(made),
         "seed": ask.seed,

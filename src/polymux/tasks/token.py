@@ -81,7 +81,7 @@ def prepare(
     """
     frame = frame_of(tokenizer, pair=False)
     room = max_length - frame.size
-    lead = _lead(tokenizer)
+    lead = lead_of(tokenizer)
     texts = [[lead + word for word in _words(example)] for example in examples]
     features = []
     for number, encoding in enumerate(subwords(tokenizer, texts, words=True)):
@@ -220,7 +220,7 @@ def _words(example: Example) -> tuple[str, ...]:
     return tuple(example.fields["tokens"])
 
 
-def _lead(tokenizer: Any) -> str:
+def lead_of(tokenizer: Any) -> str:
     """What must stand before a word for it to be read as it is inside a text.
 
     Byte-level tokenizers (RoBERTa, GPT-2, Llama 3, Qwen) know a word by the space before it, which
