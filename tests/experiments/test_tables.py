@@ -44,7 +44,7 @@ def test_every_file_that_is_told_is_there(whole: Tables) -> None:
 def test_the_lead_says_who_wins_by_how_much_and_how_sure_it_is(whole: Tables) -> None:
     assert whole.lead[0].startswith(
         "knn-uncertainty, named before the run, beats the best baseline in 6 of 6 cells (100 %, "
-        "95 % interval 16 to 100): by +"
+        "95 % interval 16 to 100); its mean difference is +"
     )
     assert "picked after seeing the scores" in whole.lead[1]
     assert "better beyond its 95 % interval in 6 of 6" in whole.lead[2]
@@ -180,8 +180,8 @@ def test_a_table_from_elsewhere_gives_what_it_allows_and_says_what_it_cannot(
     made = tables([file], tmp_path / "out")
     assert made.lead[0] == (
         "mine, the only strategy here, beats the best baseline in 1 of 1 cells (100 %; all share "
-        "task and target, so that no interval can be given): by +5.0 points on average, random by "
-        "+5.0."
+        "task and target, so that no interval can be given); its mean difference is +5.0 points, "
+        "from random +5.0."
     )
     for said in ("One seed each", "One budget each", "tell no budget", "does not tell model"):
         assert said in told(made)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from polymux.experiments.gains import BEST, Gain
 from polymux.experiments.grid import Cell, Grid, Place
-from polymux.experiments.rows import RANDOM
+from polymux.experiments.rows import RANDOM, title
 from polymux.experiments.sheets import LONG, Sheet, Value, bounds, labels, order, score
 from polymux.experiments.wins import AGAINST, ALL, LAST, Wins
 from polymux.report import words
@@ -63,8 +63,8 @@ def _win_table(found: Sequence[Wins], named: str | None) -> Table:
     header += [f"wins over {a}" for a in AGAINST[1:]]
     first = found[0]
     which = {ALL: "all budgets", LAST: "the last budget of each target"}
-    caption = f"{first.setting}, {which.get(first.budget, f'{labels(first.budget)} labels')}"
-    return Table(caption, header, rows, folded=not first.judges)
+    budget = which.get(first.budget, f"{labels(first.budget)} labels")
+    return Table(title(first.setting, budget), header, rows, folded=not first.judges)
 
 
 def _mean_gain(found: Wins) -> str:
@@ -85,7 +85,7 @@ def differences(grid: Grid, gains: Sequence[Gain]) -> Sheet:
             for row in _difference_rows(cell, by_cell.get((place, cell.budget), []), order(grid))
         ]
         header = ["strategy", "labels", "score", "best baseline", f"over {BEST}", f"over {RANDOM}"]
-        tables.append(Table(", ".join(place), header, rows, folded=True))
+        tables.append(Table(title(*place), header, rows, folded=True))
     columns = (
         *Place._fields,
         *("budget", "strategy", "other", "other_is_best_baseline", "difference", "low", "high"),
@@ -134,7 +134,7 @@ def unsure(gains: Sequence[Gain], rivals: Sequence[str]) -> Sheet:
     ]
     rows = [
         [
-            ", ".join(one.cell.place),
+            title(*one.cell.place),
             *(labels(one.cell.budget), one.strategy, one.other, _difference(one)),
             point(one.spread or 0.0),
         ]

@@ -47,3 +47,8 @@ class Row:
             *(self.setting, self.task, self.model, self.config, self.strategy),
             *(self.budget, self.choice_seed, self.train_seed, self.language),
         )
+
+
+def title(*names: str) -> str:
+    """What names a place, without what is not told."""
+    return ", ".join(name for name in names if name != UNTOLD)

@@ -9,7 +9,7 @@ from polymux.experiments.curves import Curve
 from polymux.experiments.grid import ALWAYS, Cell, Grid, Place
 from polymux.experiments.luck import StrategyLuck
 from polymux.experiments.paper import Beside
-from polymux.experiments.rows import RANDOM
+from polymux.experiments.rows import RANDOM, title
 from polymux.report.table import NONE, Table, point, signed
 
 Value = str | float | int | None
@@ -98,7 +98,7 @@ def _over_targets(grid: Grid, places: Sequence[Place], names: Sequence[str]) -> 
         for name in names
     ]
     many = ", ".join(map(labels, budgets))
-    caption = f"{setting}, {task}, {model}: {grid.metrics[task]} at {many} labels, by target"
+    caption = f"{title(setting, task, model)}: {grid.metrics[task]} at {many} labels, by target"
     return Table(caption, ["strategy", *(place.config for place in places), "mean"], rows)
 
 
@@ -106,7 +106,7 @@ def _over_budgets(grid: Grid, place: Place, cells: Sequence[Cell], names: Sequen
     setting, task, model, config = place
     rows = [[name, *(score(cell, name) for cell in cells)] for name in names]
     target = f"{config} ({', '.join(cells[0].languages)})"
-    caption = f"{setting}, {task}, {model}, {target}: {grid.metrics[task]} by labels"
+    caption = f"{title(setting, task, model, target)}: {grid.metrics[task]} by labels"
     return Table(caption, ["strategy", *(labels(cell.budget) for cell in cells)], rows)
 
 
@@ -124,7 +124,7 @@ def learning(found: Sequence[Curve]) -> Sheet:
         ]
         goal = "" if of[0].goal is None else f" (random's {point(of[0].goal)} at {high})"
         header = ["strategy", "area", f"over {RANDOM}", f"labels to the goal{goal}"]
-        tables.append(Table(f"{', '.join(place)}: {low} to {high} labels", header, rows))
+        tables.append(Table(title(*place, f"{low} to {high} labels"), header, rows))
     columns = (
         *Place._fields,
         *("strategy", "from", "to", "area", "over_random", "low", "high"),
@@ -160,7 +160,7 @@ def two_lucks(found: Sequence[StrategyLuck]) -> Sheet:
     """The luck of choosing and that of training, as standard deviations."""
     rows = [
         [
-            f"{one.setting}, {one.task}, {one.model}",
+            title(one.setting, one.task, one.model),
             *(labels(one.budget), one.strategy, point(one.luck.choosing)),
             *(point(one.luck.training), f"{one.luck.p:.3f}", f"{one.luck.choices}"),
             f"{one.luck.trainings}",
@@ -193,7 +193,7 @@ def beside_the_paper(found: Sequence[Beside]) -> Sheet:
     header += ["gain over egalitarian: ours", "the paper's"]
     tables = [
         Table(
-            f"{', '.join(place)}; the paper's model is {of[0].their_model}",
+            f"{title(*place)}; the paper's model is {of[0].their_model}",
             header,
             [_beside_row(one) for one in of],
             folded=len(of) > LONG,

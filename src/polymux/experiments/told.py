@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from polymux.experiments.gains import BEST, Gain
 from polymux.experiments.grid import BASELINES, Cell, Grid
-from polymux.experiments.rows import RANDOM, UNTOUCHED
+from polymux.experiments.rows import RANDOM, UNTOUCHED, title
 from polymux.experiments.sheets import bounds
 from polymux.experiments.wins import AFTERWARDS, ALL, Wins
 from polymux.report.table import Section, signed
@@ -108,8 +108,8 @@ def _verdict(found: Sequence[Wins], ordered: Grid, named: str | None) -> Iterato
         first = max(rivals, key=lambda one: one.gain.value)
         how = f"of {len(rivals)} strategies the one with the largest mean gain"
     yield (
-        f"{first.strategy}, {how}, beats the best baseline in {_rate(first)}: by {_gain(first)} "
-        f"points on average{_over_random(found, first.strategy)}."
+        f"{first.strategy}, {how}, beats the best baseline in {_rate(first)}; its mean "
+        f"difference is {_gain(first)} points{_over_random(found, first.strategy)}."
     )
     if named not in against_best and len(rivals) > 1:
         yield (
@@ -137,7 +137,7 @@ def _gain(one: Wins) -> str:
 
 def _over_random(found: Sequence[Wins], strategy: str) -> str:
     one = next((w for w in found if w.against == RANDOM and w.strategy == strategy), None)
-    return f", random by {_gain(one)}" if one else ""
+    return f", from random {_gain(one)}" if one else ""
 
 
 def _sure(ordered: Grid, apart: Sequence[Gain], named: str | None) -> Iterator[str]:
@@ -220,7 +220,7 @@ def _forests(found: Sequence[Wins]) -> list[Forest]:
                 forests.append(
                     {
                         "key": f"gains{len(forests)}",
-                        "title": f"{setting}, {which}",
+                        "title": title(setting, which),
                         "against": f"the {against}" if against == BEST else against,
                         "bars": bars,
                     }
@@ -253,7 +253,7 @@ def _panels(ordered: Grid) -> list[Panel]:
         panels.append(
             {
                 "key": f"curve{len(panels)}",
-                "title": f"{config} ({languages}): {task}, {model}, {setting}",
+                "title": title(f"{config} ({languages})", task, model, setting),
                 "metric": ordered.metrics[task],
                 "lines": lines,
             }
@@ -287,7 +287,7 @@ def _stacks(chosen: Mapping[tuple[Cell, str], Mapping[str, float]]) -> list[Stac
     return [
         {
             "key": f"languages{number}",
-            "title": f"{', '.join(cell.place)}: {cell.budget} labels",
+            "title": title(*cell.place, f"{cell.budget} labels"),
             "rows": of,
         }
         for number, (cell, of) in enumerate(rows.items())

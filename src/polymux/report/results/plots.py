@@ -102,7 +102,7 @@ def _forest(forest: Forest, rivals: Sequence[str]) -> Figure:
 
 def _reach(bars: Sequence[Bar]) -> tuple[float, float]:
     """Where the axis ends: the untouched model, often far below, does not stretch it."""
-    near = [bar for bar in bars if bar["name"] != "untouched"] or bars
+    near = [bar for bar in bars if bar["name"] != "untouched" or bar["value"] > 0] or bars
     ends = [end for bar in near for end in (bar["low"], bar["value"], bar["high"])]
     told = [0.0, *(end for end in ends if end is not None)]
     room = 0.08 * max(max(told) - min(told), 1.0)
