@@ -84,7 +84,8 @@ def test_the_manifest_says_how_many_were_decided_twice_and_by_which_bound(model,
     assert told["sampled"] == 59
     assert 59 < told["decided"] <= sum(SIZES.values())
     assert sorted(told["bounds"]) == [
-        "average-dist", "knn-uncertainty", "round-robin", "uncertainty", "uncertainty-knn",
+        "average-dist", "coverage", "knn-uncertainty", "round-robin", "transductive",
+        "transductive-uncertainty", "transport", "uncertainty", "uncertainty-knn",
     ]  # fmt: skip
     assert all(value > 0 for value in told["bounds"].values())
 
