@@ -2,8 +2,8 @@
 
     python benchmarks/proof.py docs/results/choosing-udpos.md runs/udpos "Parts of speech"
 
-RUN is what `polymux simulate PRESET --out RUN` left. The page holds what `polymux tables` says of it
-but for the long list of all differences, with the commands, the sizes and what each strategy chose.
+RUN is what `polymux simulate PRESET --out RUN` left. The page holds what `polymux tables` says of
+it but for the long list of all differences, with the commands, and what each strategy chose.
 """
 
 from __future__ import annotations
@@ -72,10 +72,13 @@ def page(run: Path, title: str) -> str:
             path.stem: path.read_text(encoding="utf-8")
             for path in (Path(place) / "tables" / "markdown").glob("*.md")
         }
+    name, best = asked["name"], asked["best"]
+    commands = (
+        f"polymux simulate local/{name} --out runs/{name}\n"
+        f"polymux tables runs/{name} --best {best} --out tables"
+    )
     sections = [
-        f"# {title}\n\n"
-        f"```bash\npolymux simulate local/{asked['name']} --out runs/{asked['name']}\n"
-        f"polymux tables runs/{asked['name']} --best {asked['best']} --out tables\n```\n",
+        f"# {title}\n\n```bash\n{commands}\n```\n",
         "\n".join(f"- {sentence}" for sentence in made["lead"]) + "\n",
         seconds(run) + "\n",
         f"## Win rates\n\n{first_block(texts['wins'])}\n",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,17 @@ def choose(
     *,
     seed: int,
     exclude: Sequence[Example] = (),
+    known: Chosen | None = None,
     store: Path | None = None,
 ) -> Chosen:
-    """The choices of these strategies; gold is left out where no target language has text for it.
+    """The choices of these strategies, and those that are `known`.
+
+    Gold is left out where no target language has text for it.
 
     Strategies with the same options share one call. Those that copy the language counts of another
     (`like`) come last, and take the counts that it has for the same budget and seed.
     """
-    made = Chosen()
+    made = known or Chosen()
     plan = experiment.configurations[configuration].plan
     barred = [Pool.of(exclude, experiment.task, name="labelled")] if exclude else []
     shared: dict[str, Any] = {"seed": seed, "exclude": barred, "store": store}
@@ -102,3 +106,27 @@ def _parts(
 
 def _options(rule: Strategy) -> dict[str, Any]:
     return rule.model_dump(exclude={"strategy", "like"})
+
+
+def read_choices(file: Path, of: Mapping[str, str], budgets: Sequence[int]) -> Chosen:
+    """The choices that were kept of strategies made of the same (`of`), for all these budgets."""
+    found = Chosen()
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    for name, made_of in of.items():
+        told = kept.get(name)
+        if told and told["of"] == made_of and {str(b) for b in budgets} <= told["ids"].keys():
+            found.seconds[name] = told["seconds"]
+            found.ids.update({(name, budget): told["ids"][str(budget)] for budget in budgets})
+    return found
+
+
+def write_choices(file: Path, of: Mapping[str, str], made: Chosen) -> None:
+    """Keep choices beside those of other strategies."""
+    told: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    for name, seconds in made.seconds.items():
+        ids = {str(budget): chosen for (one, budget), chosen in made.ids.items() if one == name}
+        told[name] = {"of": of[name], "seconds": seconds, "ids": ids}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.part")
+    draft.write_text(json.dumps(told, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(file)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
-from polymux import toml
+from polymux import selection, toml
 from polymux.errors import UsageError
 from polymux.selection import find_strategy
 
@@ -188,12 +188,24 @@ class Experiment(_Section):
                 raise ValueError(f"the strategy plan needs configurations.{name}.plan")
         return self
 
-    @property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        """Choice seed and training seed of every repetition."""
+    def pairs(self, name: str) -> tuple[tuple[int, int], ...]:
+        """Choice seed and training seed of every repetition of a strategy.
+
+        One that draws nothing has one choice, whatever the seed: it goes by the first.
+        """
+        first = self.choice_seeds[0]
+        if not self._is_seeded(name):
+            return tuple((first, t) for t in self.train_seeds)
         if self.seeds == "paired":
             return tuple(zip(self.choice_seeds, self.train_seeds, strict=True))
         return tuple((c, t) for c in self.choice_seeds for t in self.train_seeds)
+
+    def _is_seeded(self, name: str) -> bool:
+        rule = self.rule(name)
+        strategy = find_strategy(rule.strategy)
+        if not isinstance(strategy, selection.Strategy) or strategy.is_seeded:
+            return True
+        return rule.average != "mean" or rule.prefilter is not None or rule.screen != "off"
 
     def further(self, model: str) -> Training:
         """How a model learns from a choice."""
@@ -234,6 +246,11 @@ def read_experiment(path: str | Path, more: Sequence[str] = ()) -> Experiment:
     named = {"name": place.stem} if told.name == "experiment" else {}
     together = tuple(dict.fromkeys((*told.strategies, *more)))
     return told.model_copy(update={**named, "strategies": together})
+
+
+def folder_of(experiment: str | Path) -> Path:
+    """Where the file of an experiment, or of a preset, lies: its paths are relative to it."""
+    return presets().get(str(experiment), Path(experiment)).resolve().parent
 
 
 def anchored(path: str, folder: Path) -> str:

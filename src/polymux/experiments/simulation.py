@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from polymux.encoders import Model
 from polymux.experiments.cells import Cell, Row, keep, kept, scored
-from polymux.experiments.choosing import Chosen, choose
+from polymux.experiments.choosing import Chosen, choose, read_choices, write_choices
 from polymux.experiments.hands import Run, Task, hands, workers_for
 from polymux.experiments.learning import chain, fine_tuned, learned, loaded
 from polymux.experiments.pools import Corpora, Setting
@@ -20,7 +20,7 @@ from polymux.experiments.settings import (
     UNTOUCHED,
     Experiment,
     anchored,
-    presets,
+    folder_of,
     read_experiment,
 )
 from polymux.folders import claimed
@@ -85,7 +85,7 @@ def simulate(
         InputError: the file says what cannot be, or data is not as it says.
         UsageError: the folder holds cells of other settings.
     """
-    told, folder = read_experiment(experiment, more), _folder(experiment)
+    told, folder = read_experiment(experiment, more), folder_of(experiment)
     place = Path(out)
     work = _Work(told, folder, Corpora(told, folder), place, device, progress)
     with claimed(place), hands(workers or workers_for(device)) as run:
@@ -96,39 +96,6 @@ def simulate(
         _write(place / RESULTS, text)
         shutil.rmtree(place / "work", ignore_errors=True)
     return Simulated(place, tuple(rows), made)
-
-
-def planned(experiment: str | Path) -> dict[str, Any]:
-    """What an experiment would do: its data is read and counted, no model runs.
-
-    Raises:
-        InputError: the file says what cannot be, or data is not as it says.
-    """
-    told, folder = read_experiment(experiment), _folder(experiment)
-    corpora = Corpora(told, folder)
-    trainings = len(told.budgets) * len(told.pairs)
-    configurations = {}
-    for name in told.configurations:
-        setting = corpora.setting(name)
-        strategies = [s for s in told.strategies if setting.gold or told.rule(s).strategy != "gold"]
-        configurations[name] = {
-            "source": sum(1 for _ in setting.source),
-            "source_languages": len({example.language for example in setting.source}),
-            "target": sum(1 for _ in setting.target),
-            "test": {language: len(some) for language, some in setting.tests.items()},
-            "trainings": trainings * len(strategies) * len(told.models),
-        }
-    return {
-        "experiment": told.name,
-        "models": {name: model.path for name, model in told.models.items()},
-        "start": {name: sum(1 for _ in corpora.start(name)) for name in told.models},
-        "configurations": configurations,
-        "trainings": sum(one["trainings"] for one in configurations.values()),
-    }
-
-
-def _folder(experiment: str | Path) -> Path:
-    return presets().get(str(experiment), Path(experiment)).resolve().parent
 
 
 def _rows(work: _Work, run: Run[Any]) -> tuple[list[Row], int]:
@@ -192,7 +159,7 @@ def _asked(work: _Work, starts: Mapping[str, str]) -> Iterator[_Asked]:
     told = work.experiment
     prints = {name: _loaded(work, name, path).fingerprint for name, path in starts.items()}
     for model in told.models:
-        for name, configuration in told.configurations.items():
+        for name in told.configurations:
             setting = work.corpora.setting(name)
             how = told.further(model)
             of = _name(prints[model], setting.fingerprint, how.max_length)
@@ -208,8 +175,7 @@ def _asked(work: _Work, starts: Mapping[str, str]) -> Iterator[_Asked]:
                     how.model_dump(exclude_defaults=True),
                     told.continued,
                     budgets,
-                    rule.model_dump(exclude_defaults=True),
-                    configuration.plan if rule.strategy == "plan" else None,
+                    _rule(told, Cell(model, name, strategy, None, None, 0, 0), strategy),
                 )
                 for cell in _cells(told, model, name, strategy):
                     yield _Asked(cell, setting, decides)
@@ -220,7 +186,7 @@ def _name(*told: object) -> str:
 
 
 def _cells(told: Experiment, model: str, name: str, strategy: str) -> Iterator[Cell]:
-    for choice_seed, train_seed in told.pairs:
+    for choice_seed, train_seed in told.pairs(strategy):
         for number, budget in enumerate(told.budgets, start=1):
             round_ = number if told.rounds else 1
             yield Cell(model, name, strategy, choice_seed, train_seed, budget, round_)
@@ -286,26 +252,47 @@ def _trainings(
 
 
 def _choices(work: _Work, chooser: Model, asked: Sequence[_Asked]) -> dict[int, Chosen]:
-    """What is chosen for the cells of a configuration, by seed."""
+    """What is chosen for the cells of a configuration, by seed; kept, so that it is chosen once."""
     found: dict[int, Chosen] = {}
     told = work.experiment
-    cells = [one.cell for one in asked]
-    for seed in dict.fromkeys(cell.choice_seed or 0 for cell in cells):
-        here = [cell for cell in cells if cell.choice_seed == seed]
-        _tell(work, f"choose for {cells[0].configuration}, seed {seed}", 0, None)
-        names = {cell.strategy for cell in here}
+    for seed in dict.fromkeys(one.cell.choice_seed or 0 for one in asked):
+        here = [one for one in asked if one.cell.choice_seed == seed]
+        cell = here[0].cell
+        names = {one.cell.strategy for one in here}
         names |= {rule for name in names if (rule := told.rule(name).like) is not None}
-        found[seed] = choose(
-            told,
-            cells[0].configuration,
-            asked[0].setting,
-            chooser,
-            [name for name in told.strategies if name in names],
-            sorted({cell.budget for cell in here}),
-            seed=seed,
-            store=work.out / "store",
-        )
+        of = {
+            name: _name(chooser.fingerprint, here[0].setting.fingerprint, _rule(told, cell, name))
+            for name in told.strategies
+            if name in names
+        }
+        file = work.out / "choices" / cell.model / cell.configuration / f"c{seed}.json"
+        budgets = sorted({one.cell.budget for one in here})
+        before = read_choices(file, of, budgets)
+        missing = [name for name in of if (name, budgets[0]) not in before.ids]
+        if missing:
+            _tell(work, f"choose for {cell.configuration}, seed {seed}", 0, None)
+            before = choose(
+                told,
+                cell.configuration,
+                here[0].setting,
+                chooser,
+                missing,
+                budgets,
+                seed=seed,
+                known=before,
+                store=work.out / "store",
+            )
+            write_choices(file, of, before)
+        found[seed] = before
     return found
+
+
+def _rule(told: Experiment, cell: Cell, name: str) -> object:
+    """What decides a choice beside model and data: the rule with its options, and a plan."""
+    rule = told.rule(name)
+    copied = rule.like and _rule(told, cell, rule.like)
+    plan = told.configurations[cell.configuration].plan if rule.strategy == "plan" else None
+    return rule.model_dump(exclude_defaults=True), plan, copied
 
 
 def _loaded(work: _Work, name: str, path: str) -> Model:

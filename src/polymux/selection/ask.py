@@ -73,6 +73,8 @@ class Strategy:
     """Of `languages`, `quotas`, `gold`: what the user has to give."""
     is_prefix_consistent: bool = False
     """Whether the choice for 100 is the first 100 of the choice for 1000."""
+    is_seeded: bool = True
+    """Whether another seed may give another choice (average-dist: with `average="mean"` not)."""
     is_drawn: bool = False
     """Whether content hashes alone decide, and no number that a model gives."""
 

@@ -1,0 +1,38 @@
+"""What an experiment would do, counted without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from polymux.experiments.pools import Corpora
+from polymux.experiments.settings import folder_of, read_experiment
+
+
+def planned(experiment: str | Path) -> dict[str, Any]:
+    """What an experiment would do: its data is read and counted, no model runs.
+
+    Raises:
+        InputError: the file says what cannot be, or data is not as it says.
+    """
+    told = read_experiment(experiment)
+    corpora = Corpora(told, folder_of(experiment))
+    trainings = {name: len(told.budgets) * len(told.pairs(name)) for name in told.strategies}
+    configurations = {}
+    for name in told.configurations:
+        setting = corpora.setting(name)
+        strategies = [s for s in told.strategies if setting.gold or told.rule(s).strategy != "gold"]
+        configurations[name] = {
+            "source": sum(1 for _ in setting.source),
+            "source_languages": len({example.language for example in setting.source}),
+            "target": sum(1 for _ in setting.target),
+            "test": {language: len(some) for language, some in setting.tests.items()},
+            "trainings": sum(trainings[name] for name in strategies) * len(told.models),
+        }
+    return {
+        "experiment": told.name,
+        "models": {name: model.path for name, model in told.models.items()},
+        "start": {name: sum(1 for _ in corpora.start(name)) for name in told.models},
+        "configurations": configurations,
+        "trainings": sum(one["trainings"] for one in configurations.values()),
+    }
