@@ -18,10 +18,12 @@ from tests.campaign.worlds import Gold, answered, gold, write_treebanks, write_w
 from tests.conftest import DEMO, corpora
 
 from polymux.campaign import Settings, advance, export, init, status, take
+from polymux.campaign.card import facts_of
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.state import read_state
 from polymux.errors import InputError, UsageError
 from polymux.folders import claimed
+from polymux.report.rounds import learning
 
 # Runs a campaign and dies right after the first thing that it leaves on the disk.
 MORTAL = """
@@ -198,7 +200,13 @@ def test_what_cannot_be_labelled_is_replaced_and_partial_labels_are_enough_if_as
     assert set(tokens.values()) == {1}
     # Labels that come late count too, for their own round.
     assert len(take(run, answered(tmp_path / "first.jsonl"), "jsonl").answers) == 3
-    assert [len(one.labelled) for one in read_state(run).rounds] == [4, 0]
+    late = read_state(run)
+    assert [len(one.labelled) for one in late.rounds] == [4, 0]
+    # What the curve stands over is what the model learned from.
+    assert [turn["trained"] for turn in facts_of(late)["turns"]] == [0, 1, None]
+    drawn = learning(facts_of(late))
+    assert drawn is not None
+    assert [tick["label"] for tick in drawn["across"]][-1] == "1"
 
 
 def test_label_studio_gets_its_interface_and_its_export_comes_back(

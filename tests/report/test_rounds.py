@@ -19,7 +19,7 @@ def estimate(value: float, half: float) -> dict[str, Any]:
 def turn(number: int, **but: Any) -> Any:
     told = {
         "round": number,
-        "labels": 100 * number,
+        "trained": 100 * number,
         "issued": 103 if number else 0,
         "labelled": 100 if number else 0,
         "unusable": 3 if number else 0,
@@ -36,6 +36,7 @@ def facts(**but: Any) -> RunFacts:
     judged = {
         "round": 1,
         "labels": 20,
+        "trained": 100,
         "metric": "f1",
         "pool": estimate(0.5, 0.1),
         "target": estimate(0.45, 0.05),

@@ -294,6 +294,7 @@ def status(folder: str | Path) -> dict[str, Any]:
                 "round": one.number,
                 "issued": len(one.issued),
                 "labelled": len(one.labelled),
+                "trained": state.learned(one.number),
                 "unusable": len(one.unusable),
                 "waiting": len(one.waiting),
                 "conflicts": 0 if one.closed else len(one.settled.conflicts),

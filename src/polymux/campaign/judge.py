@@ -60,6 +60,7 @@ def judge(state: State, number: int, *, progress: Progress | None) -> None:
     parts = _out_of_fold(state, number, asked, progress)
     told: dict[str, Any] = {
         "labels": len(asked.slice_),
+        "trained": len(asked.slice_) + len(asked.others),
         "metric": metric(state.settings.task, asked.slice_),
         "pool": asdict(score_interval(np.array(list(parts.values())))),
         "parts": {name: list(one) for name, one in parts.items()},

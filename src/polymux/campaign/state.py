@@ -121,6 +121,14 @@ class State:
         rounds = self.rounds[:number]
         return [one for part in rounds for one in part.labelled if one.id not in self.held]
 
+    def learned(self, number: int) -> int | None:
+        """How many labels the model of a round was trained on; later answers are not among them."""
+        file = self.place(number) / "model" / "training.json"
+        if not file.is_file():
+            return None
+        count: int = json.loads(file.read_text(encoding="utf-8"))["examples"]
+        return count
+
     @property
     def issued(self) -> list[Example]:
         """Everything that was ever given to people."""

@@ -26,6 +26,9 @@ class Judged(TypedDict):
 
     round: int
     labels: int
+    """Random ones."""
+    trained: int
+    """All that there were to learn from when it was judged."""
     metric: str
     pool: Estimate
     verdict: str
@@ -38,8 +41,8 @@ class Turn(TypedDict):
     """One round; 0 is the start."""
 
     round: int
-    labels: int
-    """Bought up to and with it."""
+    trained: int | None
+    """Labels that its model learned from; None before it is trained."""
     issued: int
     labelled: int
     unusable: int
@@ -114,17 +117,18 @@ def rounds(facts: RunFacts) -> str:
 
 def learning(facts: RunFacts) -> Drawing | None:
     """The curves of the card; None where nothing was scored."""
-    at = {turn["round"]: float(turn["labels"]) for turn in facts["turns"]}
+    at = {turn["round"]: float(turn["trained"] or 0) for turn in facts["turns"]}
     points: dict[str, list[tuple[float, float, float, float]]] = {}
-    scored = [(t["labels"], t["score"]) for t in facts["turns"] if t["score"] is not None]
+    scored = [(at[t["round"]], t["score"]) for t in facts["turns"] if t["score"] is not None]
     if scored:
-        points["test"] = [(float(x), y, y, y) for x, y in scored]
-    told: Mapping[str, list[tuple[int, Estimate | None]]] = {
-        "target": [] if scored else [(one["round"], one.get("target")) for one in facts["judged"]],
-        "pool": [(one["round"], one["pool"]) for one in facts["judged"]],
+        points["test"] = [(x, y, y, y) for x, y in scored]
+    judged = facts["judged"]
+    told: Mapping[str, list[tuple[float, Estimate | None]]] = {
+        "target": [] if scored else [(at[one["round"]], one.get("target")) for one in judged],
+        "pool": [(float(one["trained"]), one["pool"]) for one in judged],
     }
     for name, estimates in told.items():
-        made = [(at[r], e["value"], e["low"], e["high"]) for r, e in estimates if e is not None]
+        made = [(x, e["value"], e["low"], e["high"]) for x, e in estimates if e is not None]
         if made:
             points[name] = made
     if not points:
