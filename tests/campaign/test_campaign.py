@@ -17,12 +17,14 @@ import pytest
 from tests.campaign.worlds import Gold, answered, gold, write_treebanks, write_world
 from tests.conftest import DEMO, corpora
 
+from polymux.annotation import Answer
 from polymux.campaign import Settings, advance, export, init, status, take
 from polymux.campaign.card import facts_of
 from polymux.campaign.ledger import Ledger
-from polymux.campaign.state import read_state
+from polymux.campaign.state import ADJUDICATOR, Round, read_state
 from polymux.errors import InputError, UsageError
 from polymux.folders import claimed
+from polymux.records import Example
 from polymux.report.rounds import learning
 
 # Runs a campaign and dies right after the first thing that it leaves on the disk.
@@ -198,8 +200,12 @@ def test_what_cannot_be_labelled_is_replaced_and_partial_labels_are_enough_if_as
     assert partial.waiting == len(state.rounds[1].issued) == 3
     tokens = Counter(example.fields["tokens"] for example in state.issued)
     assert set(tokens.values()) == {1}
+    assert status(run)["overrun"] is None
+    file = run / "run.toml"
+    file.write_text(file.read_text("utf-8").replace("budget = 11", "budget = 3"), "utf-8")
     # Labels that come late count too, for their own round.
     assert len(take(run, answered(tmp_path / "first.jsonl"), "jsonl").answers) == 3
+    assert "1 label more than the budget" in (status(run)["overrun"] or "")
     late = read_state(run)
     assert [len(one.labelled) for one in late.rounds] == [4, 0]
     # What the curve stands over is what the model learned from.
@@ -479,6 +485,16 @@ def test_what_nobody_could_label_leaves_the_model_of_before(world: World, tmp_pa
     assert str(world.folder / "start") in due.say
 
 
+def test_who_decides_can_take_a_label_away(world: World) -> None:
+    one = Round(1, issued={"a": Example("a", "f", 1, {"tokens": ("x",)})})
+    for who in ("ada", "bo"):
+        one.answers.setdefault("a", {})[who] = Answer("a", {}, "labelled", ("O",), who)
+    assert one.settled.labels == {"a": ("O",)}
+    one.answers["a"][ADJUDICATOR] = Answer("a", {}, "rejected", None, ADJUDICATOR)
+    assert one.settled.labels == {}
+    assert one.unusable == ["a"]
+
+
 def test_sheets_of_two_people_are_told_apart_by_name(world: World, tmp_path: Path) -> None:
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     init(run, world.settings)
@@ -508,6 +524,8 @@ def test_what_annotators_disagree_about_waits_for_one_who_decides(
     told = status(run)
     assert told["rounds"][0]["conflicts"] == 1
     assert told["rounds"][0]["labelled"] == 2
+    # It was paid, whatever comes of it.
+    assert (told["spent"], told["left"]) == (3, 8)
     assert [one["annotators"] for one in told["agreement"].values()] == [2] * len(told["agreement"])
     due = advance(run)
     assert not due.finished

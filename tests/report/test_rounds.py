@@ -52,6 +52,7 @@ def facts(**but: Any) -> RunFacts:
         "budget": 300.0,
         "spent": 200.0,
         "left": 100.0,
+        "overrun": None,
         "unit": "labels",
         "metric": "f1",
         "turns": [turn(0), turn(1), turn(2)],
@@ -74,6 +75,12 @@ def test_the_numbers_of_the_facts_stand_there() -> None:
         "budget is 300, it was 200",
     ):  # fmt: skip
         assert said in page
+
+
+def test_what_was_spent_beyond_the_budget_is_told_with_its_reason() -> None:
+    assert "1 label more than the budget: late." in words(
+        rounds(facts(overrun="1 label more than the budget: late"))
+    )
 
 
 def test_a_worse_result_has_its_minus() -> None:

@@ -201,7 +201,7 @@ def _due_ahead(state: State) -> tuple[str, int, int] | None:
         return None
     if number > 2 and not steps.trained(state, number - 2):
         return None
-    waiting = sum(state.cost(one.issued[name]) for one in state.rounds for name in _open(one))
+    waiting = sum(state.cost(one.issued[name]) for one in state.rounds for name in one.waiting)
     more = steps.share(state, number, but=waiting)
     return ("ahead", number, more) if more > 0 else None
 
@@ -289,6 +289,7 @@ def status(folder: str | Path) -> dict[str, Any]:
         "rates": dict(state.rates),
         "labelled": len(state.labelled),
         "left": state.left,
+        "overrun": state.overrun,
         "rounds": [
             {
                 "round": one.number,

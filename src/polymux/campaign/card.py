@@ -39,6 +39,7 @@ def facts_of(state: State) -> RunFacts:
         budget=settings.budget,
         spent=state.spent,
         left=state.left,
+        overrun=state.overrun,
         unit="labels" if settings.costs.unit == "examples" else settings.costs.unit,
         metric=metric,
         turns=[start, *turns],

@@ -199,6 +199,8 @@ def status(context: typer.Context, run: options.Run, json: options.Json = False)
     unit = "labels" if told["unit"] == "examples" else told["unit"]
     spent = f"{told['spent']:,.10g} of {told['budget']:,} {unit} spent, {told['left']:,.10g} left"
     print(spent if unit == "labels" else f"{told['labelled']} labels, {spent}")
+    if told["overrun"]:
+        print(told["overrun"])
     if told["rates"]:
         rates = ", ".join(f"{name or '?'} {rate:.3g}" for name, rate in told["rates"].items())
         print(f"{unit} by language: {rates}")

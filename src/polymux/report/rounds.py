@@ -75,6 +75,8 @@ class RunFacts(TypedDict):
     budget: float
     spent: float
     left: float
+    overrun: str | None
+    """What was spent beyond the budget, and why."""
     unit: str
     metric: str | None
     turns: Sequence[Turn]
