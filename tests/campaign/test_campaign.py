@@ -18,11 +18,11 @@ from tests.campaign.worlds import Gold, answered, gold, write_treebanks, write_w
 from tests.conftest import DEMO, corpora
 
 from polymux.annotation import Answer
-from polymux.campaign import Settings, advance, export, init, status, take
+from polymux.campaign import Control, Limits, Settings, advance, export, init, status, take
 from polymux.campaign.card import facts_of
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.state import ADJUDICATOR, Round, read_state
-from polymux.errors import InputError, UsageError
+from polymux.errors import InputError, PolymuxError, UsageError
 from polymux.folders import claimed
 from polymux.records import Example
 from polymux.report.rounds import learning
@@ -308,13 +308,25 @@ def test_what_a_campaign_cannot_begin_with_is_told_before_anything_is_written(
         ({"budget": 1000}, "100 different examples for a budget of 1,000"),
         ({"source": (str(tmp_path / "none.conll"),)}, "none.conll"),
         ({"model": str(tmp_path / "nowhere")}, "nowhere"),
+        ({"strategy": "knn-uncertanty"}, "did you mean knn-uncertainty"),
+        ({"strategy": "gold"}, "no place for what the strategy gold needs"),
+        ({"limits": Limits(without=("se",))}, "no example of se\n.*did you mean es"),
+        ({"limits": Limits(at_least={"fr": 2})}, "no example of fr"),
+        ({"limits": Limits(without=("es",)), "language": None}, "tells of none"),
+        ({"budget": 2}, "2 is too small for 3 rounds"),
     ):
-        with pytest.raises((UsageError, InputError, Exception), match=said):
+        with pytest.raises(PolymuxError, match=said):
             init(run, world.settings.model_copy(update=change))
         assert not run.exists()
     init(run, world.settings)
-    with pytest.raises(UsageError, match="is not empty"):
+    with pytest.raises(UsageError, match="is a campaign already") as told:
         init(run, world.settings)
+    assert f"`polymux status {run}`" in told.value.hint
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine.txt").touch()
+    with pytest.raises(UsageError, match="not empty") as told:
+        init(tmp_path / "full", world.settings)
+    assert "--" not in told.value.hint
     with pytest.raises(InputError, match="is no campaign"):
         advance(tmp_path)
     text = (run / "run.toml").read_text("utf-8")
@@ -529,10 +541,32 @@ def test_what_annotators_disagree_about_waits_for_one_who_decides(
     assert [one["annotators"] for one in told["agreement"].values()] == [2] * len(told["agreement"])
     due = advance(run)
     assert not due.finished
-    assert "1 examples were labelled in different ways" in due.say
+    assert "1 example was labelled in different ways: polymux export" in due.say
     assert export(run, sheet, "jsonl", conflicts=True) == 1
     take(run, answered(sheet), "jsonl", decides=True)
     state = read_state(run)
     known = gold()
     assert [e.label for e in state.labelled] == [known[e.fields["tokens"]] for e in state.labelled]
     assert "round 1: trained" in advance(run).done
+
+
+def test_status_tells_what_is_due_and_the_command_for_it(world: World, tmp_path: Path) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings.model_copy(update={"control": Control(share=0.5)}))
+    assert status(run)["due"] == f"polymux next {run} scores the start model"
+    stages: list[str] = []
+    advance(run, progress=lambda stage, done, total: stages.append(stage))
+    assert stages
+    assert all(stage.startswith(("start model: ", "round 1: ")) for stage in stages)
+    told = status(run)
+    assert told["due"].startswith("3 examples of round 1 wait for labels: polymux export")
+    assert told["drawn"] == {"labels": 0, "least": 10}
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet, {0: None}), "jsonl")
+    assert status(run)["due"].startswith("1 example of round 1 waits for labels")
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet), "jsonl")
+    told = status(run)
+    assert told["due"] == f"polymux next {run} trains on the labels of round 1"
+    assert told["drawn"]["labels"] == 2
+    assert told["agreement"] == {}

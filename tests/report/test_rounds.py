@@ -57,7 +57,10 @@ def facts(**but: Any) -> RunFacts:
         "metric": "f1",
         "turns": [turn(0), turn(1), turn(2)],
         "judged": [judged],
-        "agreement": {"hi": {"items": 9, "annotators": 2, "alpha": 0.8, "span_f1": None}},
+        "drawn": {"labels": 20, "least": 10},
+        "agreement": {
+            "hi": {"items": 30, "annotators": 2, "alpha": 0.8, "span_f1": None, "least": 10}
+        },
         "changes": ["2026-11-26: budget is 300, it was 200"],
     }
     return told | but

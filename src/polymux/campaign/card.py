@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from polymux.campaign.judge import judgement
+from polymux.campaign.judge import drawn, judgement
 from polymux.campaign.state import Round, State, agreed
 from polymux.report.rounds import RunFacts, Turn
 
@@ -48,6 +48,7 @@ def facts_of(state: State) -> RunFacts:
             for number, told in judged
             if told
         ],
+        drawn=drawn(state),  # type: ignore[typeddict-item]
         agreement=agreed(state),  # type: ignore[typeddict-item]
         changes=_changes(state),
     )

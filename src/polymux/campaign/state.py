@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from polymux.annotation import Answer, Batch, Item
-from polymux.annotation.agreement import Rule, Settled, agreement, majority, settle, unanimous
+from polymux.annotation.agreement import (
+    LEAST,
+    Rule,
+    Settled,
+    agreement,
+    majority,
+    settle,
+    unanimous,
+)
 from polymux.campaign.costs import cost_by, measured_rates, overrun, paid
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.settings import Settings, read_settings
@@ -313,7 +321,7 @@ def agreed(state: State) -> dict[str, dict[str, Any]]:
     }
     asked = {name: one.issued[name] for one in state.rounds for name in one.issued}
     found = agreement(answers, Batch(state.settings.task, state.labels, items(asked)))
-    return {language or "": asdict(one) for language, one in found.items()}
+    return {language or "": asdict(one) | {"least": LEAST} for language, one in found.items()}
 
 
 def _answer(told: Mapping[str, Any]) -> Answer:

@@ -65,6 +65,11 @@ def distinct(state: State) -> int:
     return len(seen)
 
 
+def languages(state: State) -> set[str]:
+    """The languages that the source tells of, those that nobody can annotate among them."""
+    return {one.language or "" for one in pool(state, "source")}
+
+
 def model_path(state: State, number: int) -> str:
     """The model that chooses after a round: the start model before any was trained."""
     for before in range(number, 0, -1):

@@ -63,6 +63,16 @@ class Agreed(TypedDict):
     annotators: int
     alpha: float | None
     span_f1: float | None
+    least: int
+    """Fewer items say too little."""
+
+
+class Drawn(TypedDict):
+    """Labels that chance drew so far."""
+
+    labels: int
+    least: int
+    """What it takes to judge by."""
 
 
 class RunFacts(TypedDict):
@@ -81,6 +91,8 @@ class RunFacts(TypedDict):
     metric: str | None
     turns: Sequence[Turn]
     judged: Sequence[Judged]
+    drawn: Drawn | None
+    """None: nothing is drawn at random."""
     agreement: Mapping[str, Agreed]
     changes: Sequence[str]
     """What was changed on the way."""
