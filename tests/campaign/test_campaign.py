@@ -542,10 +542,18 @@ def test_what_annotators_disagree_about_waits_for_one_who_decides(
     due = advance(run)
     assert not due.finished
     assert "1 example was labelled in different ways: polymux export" in due.say
+    known = gold()
+    assert export(run, tmp_path / "conflicts.csv", "csv", conflicts=True) == 1
+    assert "annotator,by ada,by bo" in (tmp_path / "conflicts.csv").read_text("utf-8-sig")
     assert export(run, sheet, "jsonl", conflicts=True) == 1
+    asked = json.loads(sheet.read_text("utf-8").rstrip("\n").split("\n")[-1])
+    right = list(known[tuple(asked["tokens"])])
+    assert asked["said"] == [
+        {"annotator": "ada", "labels": right},
+        {"annotator": "bo", "labels": ["O"] * len(right)},
+    ]
     take(run, answered(sheet), "jsonl", decides=True)
     state = read_state(run)
-    known = gold()
     assert [e.label for e in state.labelled] == [known[e.fields["tokens"]] for e in state.labelled]
     assert "round 1: trained" in advance(run).done
 

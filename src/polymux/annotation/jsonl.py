@@ -17,7 +17,10 @@ STATES = ("labelled", "skipped", "rejected")
 
 
 def dump(batch: Batch) -> bytes:
-    """A line an item: id, rank, language, its fields, the label where there is one."""
+    """A line an item: id, rank, language, its fields, the label where there is one.
+
+    In `said` stands what annotators answered, where they disagree.
+    """
     return "".join(
         json.dumps(_told(batch.task, item), ensure_ascii=False) + "\n" for item in batch.items
     ).encode()
@@ -33,7 +36,16 @@ def _told(task: str, item: Item) -> dict[str, Any]:
     if item.score is not None:
         told["score"] = item.score
     told[LABEL_FIELD[task]] = item.label
+    if item.said:
+        told["said"] = [_said(task, one) for one in item.said]
     return told
+
+
+def _said(task: str, answer: Answer) -> dict[str, Any]:
+    who: dict[str, Any] = {"annotator": answer.annotator}
+    if answer.label is None:
+        return who | {"state": answer.state}
+    return who | {LABEL_FIELD[task]: answer.label}
 
 
 def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:

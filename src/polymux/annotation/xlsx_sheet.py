@@ -90,7 +90,7 @@ def dump(batch: Batch) -> bytes:
     for number, name in enumerate(names, start=1):
         page.column_dimensions[get_column_letter(number)].width = _WIDTHS.get(name, _USUAL_WIDTH)
     cell = _Maker(page)
-    page.append([cell(name, font=Font(bold=True)) for name in names])
+    page.append([cell(escaped(name), font=Font(bold=True)) for name in names])
     count = 1
     for rows in examples:
         for number, row in enumerate(rows):

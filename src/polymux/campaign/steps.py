@@ -128,7 +128,7 @@ def store_of(state: State) -> str | Path | None:
 def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> Batch:
     """What waits for labels as people are asked; with what the model says of it where wanted.
 
-    `conflicts`: what annotators disagree about instead.
+    `conflicts`: what annotators disagree about instead, with what each of them said.
 
     Raises:
         UsageError: nothing waits.
@@ -139,6 +139,8 @@ def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> B
         wanted = set(open_ if conflicts else one.waiting)
         # A rank is the place in the whole round, the same however often it is exported.
         waiting = [item for item in items(one.issued) if item.id in wanted]
+        if conflicts:
+            waiting = [replace(item, said=tuple(one.answers[item.id].values())) for item in waiting]
         if suggests:
             waiting = [suggested(item, one.issued[item.id], state.labels) for item in waiting]
         found += waiting
