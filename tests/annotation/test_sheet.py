@@ -433,3 +433,9 @@ def test_who_decides_sees_what_each_annotator_said_and_it_is_not_read_back(
     ]
     batch = Batch("token-classification", NER, (ADA,))
     assert told(back(tmp_path, batch, dumped)) == [("p#1", "labelled", ("O", "O", "O"), None)]
+
+
+@pytest.mark.parametrize(("written", "state"), [("Skip", "skipped"), (" reject ", "rejected")])
+def test_a_state_is_understood_as_people_write_it(written: str, state: str, tmp_path: Path) -> None:
+    content = f"id,text,label,state\nc#1,Naïve?,,{written}\n"
+    assert told(back(tmp_path, CLASSED, content)) == [("c#1", state, None, None)]

@@ -18,10 +18,12 @@ from tests.campaign.worlds import Gold, answered, gold, write_treebanks, write_w
 from tests.conftest import DEMO, corpora
 
 from polymux.annotation import Answer
+from polymux.annotation.canaries import PREFIX
 from polymux.campaign import Control, Limits, Settings, advance, export, init, status, take
 from polymux.campaign.card import facts_of
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.state import ADJUDICATOR, Round, read_state
+from polymux.cli import main
 from polymux.errors import InputError, PolymuxError, UsageError
 from polymux.folders import claimed
 from polymux.records import Example
@@ -34,6 +36,8 @@ from functools import partial
 from pathlib import Path
 from polymux.campaign import advance, steps
 from polymux.campaign.ledger import Ledger
+from polymux.cli import main
+from polymux.annotation.canaries import PREFIX
 from polymux.records import Prescription
 from polymux.train.checkpoint import Checkpoint
 
@@ -578,3 +582,72 @@ def test_status_tells_what_is_due_and_the_command_for_it(world: World, tmp_path:
     assert told["due"] == f"polymux next {run} trains on the labels of round 1"
     assert told["drawn"]["labels"] == 2
     assert told["agreement"] == {}
+
+
+def test_an_import_says_in_one_line_what_it_took(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    main(["export", str(run), "--out", str(sheet)])
+    shutil.copy(sheet, tmp_path / "again.jsonl")
+    answered(sheet, {0: "skipped", 1: None})
+    capsys.readouterr()
+    main(["import", str(run), str(sheet)])
+    told = capsys.readouterr()
+    assert told.out == "2 answers taken, 1 skipped, 1 still waiting\n"
+    assert told.err == "--from jsonl, as the file is called\n"
+    main(["import", str(run), str(answered(tmp_path / "again.jsonl", {1: None})), "-q"])
+    assert (
+        capsys.readouterr().out == "1 answer taken, 1 corrected, 1 known before, 1 still waiting\n"
+    )
+
+
+def test_a_file_that_cannot_be_one_of_this_round_is_one_error(
+    world: World, whole: Path, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.csv"
+    init(run, world.settings)
+    advance(run)
+    export(run, sheet, "csv")
+    with pytest.raises(InputError, match="nothing in it is JSON") as told:
+        take(run, sheet, "jsonl")
+    assert "--from csv" in told.value.hint
+    with pytest.raises(InputError, match="no such file") as told:
+        take(run, tmp_path / "ruond.csv", "csv")
+    assert f"did you mean {sheet}?" in told.value.hint
+    export(run, tmp_path / "round.xlsx", "xlsx")
+    with pytest.raises(InputError, match="a workbook, no csv") as told:
+        take(run, tmp_path / "round.xlsx", "csv")
+    assert told.value.hint == "use --from xlsx"
+    lines = [{"id": f"other#{n}", "tokens": ["x"], "labels": ["O"]} for n in range(3)]
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    with pytest.raises(InputError, match="none of its 3 ids is of this campaign"):
+        take(run, other, "jsonl")
+
+
+def test_canaries_that_were_touched_name_the_command_that_goes_without(
+    world: World, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    export(run, sheet, "jsonl")
+    lines = [json.loads(line) for line in answered(sheet).read_text("utf-8").splitlines()]
+    emptied = [
+        {**told, "labels": None} if told["id"].startswith(PREFIX) else told for told in lines
+    ]
+    sheet.write_text("".join(json.dumps(told) + "\n" for told in emptied), "utf-8")
+    assert "came back with its label" in take(run, sheet, "jsonl").note
+    lines[0]["tokens"][1] = "Adda"
+    sheet.write_text("".join(json.dumps(told) + "\n" for told in lines), "utf-8")
+    with pytest.raises(InputError, match="the tool changed what it was given") as told:
+        take(run, sheet, "jsonl")
+    assert f"polymux export {run} --no-canaries writes the round" in told.value.hint
+    advance(run)
+    init(tmp_path / "more", world.settings)
+    advance(tmp_path / "more")
+    export(tmp_path / "more", sheet, "jsonl", with_canaries=False)
+    assert PREFIX not in sheet.read_text("utf-8")

@@ -31,6 +31,8 @@ _STATES: dict[str, State] = {
     "rejected": "rejected",
     UNANSWERABLE: "labelled",
 }
+# What people write instead.
+_ALIASES = {"skip": "skipped", "reject": "rejected"}
 # By task: what a person reads and where the answer goes. Those ending in "?" may be missing.
 _COLUMNS = {
     "token-classification": ("position?", "word", "label"),
@@ -271,7 +273,8 @@ def _answer(group: _Group, item: Item | None, batch: Batch) -> Answer | None:
 
 
 def _state(group: _Group, task: str) -> str | None:
-    given = {value.strip().lower() for value in group.values("state")} - {""}
+    written = {value.strip().lower() for value in group.values("state")} - {""}
+    given = {_ALIASES.get(value, value) for value in written}
     known = ("labelled", *states(task))
     unknown = sorted(given.difference(known))
     if unknown:
