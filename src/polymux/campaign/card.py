@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from polymux.campaign.judge import drawn, judgement
@@ -33,7 +34,7 @@ def facts_of(state: State) -> RunFacts:
     judged = [(one.number, judgement(state, one.number)) for one in state.rounds]
     return RunFacts(
         title=state.folder.resolve().name,
-        model=settings.model,
+        model="/".join(Path(settings.model).parts[-2:]),
         task=settings.task,
         strategy=settings.strategy,
         budget=settings.budget,

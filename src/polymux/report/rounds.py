@@ -9,6 +9,8 @@ from typing import NotRequired, TypedDict
 from polymux.report import charts
 from polymux.report.card import _environment, _hash, _own_file
 
+# Half a stroke at the end of a whisker.
+_END = 3.0
 _HEIGHT, _LEFT, _RIGHT, _TOP = 210.0, 34.0, 348.0, 12.0
 
 
@@ -103,7 +105,8 @@ class Line(TypedDict):
 
     name: str
     path: str
-    band: str
+    whiskers: str
+    """The intervals; empty where none is known."""
     dots: Sequence[tuple[float, float]]
 
 
@@ -188,19 +191,22 @@ def _line(
 ) -> Line:
     ordered = sorted(points)
     dots = [(across.at(x), up.at(y)) for x, y, _, _ in ordered]
-    lows = [(across.at(x), up.at(low)) for x, _, low, _ in ordered]
-    highs = [(across.at(x), up.at(high)) for x, _, _, high in ordered]
-    wide = lows != highs
-    if len(ordered) == 1:
-        # One round has no line yet: its interval is a bar.
-        (x, low), (_, high) = lows[0], highs[0]
-        lows, highs = [(x - 3, low), (x + 3, low)], [(x - 3, high), (x + 3, high)]
     return Line(
         name=name,
         path=_path(dots),
-        band=_path([*lows, *reversed(highs)]) + "z" if wide else "",
+        whiskers="".join(
+            _whisker(across.at(x), up.at(low), up.at(high))
+            for x, _, low, high in ordered
+            if low < high
+        ),
         dots=dots,
     )
+
+
+def _whisker(x: float, low: float, high: float) -> str:
+    """An interval, with a short stroke at each end."""
+    ends = "".join(f"M{x - _END:g} {y:g}h{2 * _END:g}" for y in (low, high))
+    return f"M{x:g} {low:g}V{high:g}{ends}"
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
