@@ -2,7 +2,8 @@
 
     python examples/campaign/annotator.py round.csv demo/data
 
-Reads the sheet that `polymux export --to csv` wrote, and writes the label of each word beside it.
+Reads the sheet that `polymux export --to csv` wrote, and writes the label of each word beside it;
+canaries are labelled already and stay as they are.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ def known(data: Path) -> dict[tuple[str, ...], tuple[str, ...]]:
     return {example.fields["tokens"]: example.label for example in pool}
 
 
-def fill_in(sheet: Path, data: Path) -> int:
-    """Write labels into the sheet; gives how many sentences it holds."""
+def fill_in(sheet: Path, data: Path) -> tuple[int, int]:
+    """Write labels into the sheet; gives how many sentences it holds, and canaries among them."""
     labels = known(data)
     with sheet.open(encoding="utf-8-sig", newline="") as file:
         head, *rows = csv.reader(file)
@@ -38,8 +39,9 @@ def fill_in(sheet: Path, data: Path) -> int:
             row[columns["label"]] = label
     with sheet.open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows([head, *rows])
-    return len(sentences)
+    return len(sentences), sum(name.startswith("polymux:canary:") for name in sentences)
 
 
 if __name__ == "__main__":
-    print(f"{fill_in(Path(sys.argv[1]), Path(sys.argv[2]))} sentences filled in")
+    count, canaries = fill_in(Path(sys.argv[1]), Path(sys.argv[2]))
+    print(f"{count} sentences filled in, {canaries} of them canaries")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.annotation.tools import FINISH
 from tests.annotation.worlds import TASKS, accepted, bare, batches
 
-from polymux.annotation import FORMATS, Answer, Batch, checked
-from polymux.errors import InputError
+from polymux.annotation import FORMATS, Answer, Batch, checked, format_of
+from polymux.errors import InputError, UsageError
 
 WRITTEN = [name for name, made in FORMATS.items() if made.dump is not None]
 # What a format has no place for, by its own nature.
@@ -72,3 +72,13 @@ def test_a_file_of_something_else_is_an_error_that_names_it(name: str, tmp_path:
         assert all(isinstance(one, InputError) for one in back)
         assert all(one.file == str(path) for one in back)
         assert all(one.hint for one in back)
+
+
+def test_a_name_tells_its_format_where_it_is_but_one() -> None:
+    told = {end: format_of(Path(f"round{end}")) for end in (".csv", ".XLSX", ".conll", ".tsv")}
+    assert told == {".csv": "csv", ".XLSX": "xlsx", ".conll": "conll", ".tsv": "webanno"}
+    assert format_of(Path("round.jsonl")) == "jsonl"
+    for name, said in (("a.json", "label-studio, squad, argilla"), ("a.txt", "jsonl, csv")):
+        with pytest.raises(UsageError, match="does not tell its format") as error:
+            format_of(Path(name))
+        assert said in error.value.hint

@@ -219,11 +219,11 @@ def test_a_sentence_without_a_span_has_none(tmp_path: Path) -> None:
 
 def test_a_text_that_changed_is_refused_with_both_versions(tmp_path: Path) -> None:
     what = refused(tmp_path, ENTITIES, text="🚀 Ada Lovelace spoke.")
-    assert "'\\U0001f680', 'Ada', 'Lovelace'" in what
-    assert "'\\U0001f680 Ada Lovelace spoke.'" in what
+    assert "'🚀 Ada Lovelace" in what
+    assert "'🚀 Ada Lovelace spoke.' came" in what
     what = refused(tmp_path, CLASSED, text="<b>Nai\u0308ve</b>")
-    assert "'<b>Na\\xefve</b>' was sent, '<b>Nai\\u0308ve</b>' came back" in what
-    assert "text changed on the way: 'A \\u2014 b' was sent, None" in refused(
+    assert "'<b>Naïve</b>' was sent, '<b>Nai\u0308ve</b>' came back" in what
+    assert "text changed on the way: 'A — b' was sent, nothing" in refused(
         tmp_path, PAIRED, text=None
     )
 

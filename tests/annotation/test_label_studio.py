@@ -295,11 +295,11 @@ def test_a_region_that_tells_another_text_than_stands_there_is_refused(tmp_path:
 
 def test_a_text_that_changed_is_refused_with_both_versions(tmp_path: Path) -> None:
     what = refused(tmp_path, ENTITIES, region(0, 1, "PER"), text="🚀 Ada Lovelace spoke.")
-    assert "'\\U0001f680', 'Ada', 'Lovelace'" in what
-    assert "'\\U0001f680 Ada Lovelace spoke.'" in what
+    assert "'🚀 Ada Lovelace" in what
+    assert "'🚀 Ada Lovelace spoke.' came" in what
     what = refused(tmp_path, CLASSED, choice("yes"), text="<b>Nai\u0308ve</b> & co")
-    assert "'<b>Na\\xefve</b> & co' was sent" in what
-    assert "'<b>Nai\\u0308ve</b> & co' came back" in what
+    assert "'<b>Naïve</b> & co' was sent" in what
+    assert "'<b>Nai\u0308ve</b> & co' came back" in what
 
 
 def test_markup_in_a_text_is_text(tmp_path: Path) -> None:

@@ -225,10 +225,10 @@ def test_an_unknown_class_is_refused(tmp_path: Path) -> None:
 
 def test_a_text_that_changed_is_shown_in_both_versions(tmp_path: Path) -> None:
     told = refused(tmp_path, CLASSED, text="Naive?")
-    assert told == "c#1: text changed on the way: 'Na\\xefve?' was sent, 'Naive?' came back"
+    assert told == "c#1: text changed on the way: 'Naïve?' was sent, 'Naive?' came back"
     told = refused(tmp_path, ENTITIES, text="🚀 Ada Lovelace spoke.")
-    assert "'Lovelace', 'spoke', '.') was sent" in told
-    assert "'\\U0001f680 Ada Lovelace spoke.' came back" in told
+    assert "Lovelace spoke .' was sent" in told
+    assert "'🚀 Ada Lovelace spoke.' came back" in told
 
 
 def test_a_text_of_a_pair_that_changed_is_shown_in_both_versions(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_text_of_a_pair_that_changed_is_shown_in_both_versions(tmp_path: Path)
     told = refused(tmp_path, PAIRED, text="A — b", **accepted)
     assert "q#1: text_pair changed on the way" in told
     told = refused(tmp_path, PAIRED, text="no rule", **accepted)
-    assert told == "q#1: text changed on the way: 'A \\u2014 b' was sent, 'no rule' came back"
+    assert told == "q#1: text changed on the way: 'A — b' was sent, 'no rule' came back"
 
 
 @given(text=wild_texts, text_pair=wild_texts, width=st.integers(1, 12))

@@ -256,7 +256,7 @@ def test_unanswerable_is_said_in_so_many_words(tmp_path: Path) -> None:
 def test_a_text_that_changed_is_shown_in_both_versions(tmp_path: Path) -> None:
     what, row = refused(tmp_path, CLASSED, "id,text,label\nc#1,Naive?,yes\n")
     assert (what, row) == (
-        "c#1: text changed on the way: 'Na\\xefve?' was sent, 'Naive?' came back",
+        "c#1: text changed on the way: 'Naïve?' was sent, 'Naive?' came back",
         2,
     )
 
@@ -413,3 +413,29 @@ def test_a_hundred_thousand_rows_are_read_in_linear_time(tmp_path: Path) -> None
     path = tmp_path / "big.csv"
     tenth = min(loading(path, 10_000) for _ in range(3))
     assert loading(path, 100_000) < 40 * tenth + 1
+
+
+@pytest.mark.parametrize("who", ["ada", "=1+1", "a;=1+1", "label", None])
+def test_who_decides_sees_what_each_annotator_said_and_it_is_not_read_back(
+    who: str | None, tmp_path: Path
+) -> None:
+    said = (
+        Answer("p#1", {}, "labelled", ("B-PER", "O", "O"), who),
+        Answer("p#1", {}, "skipped", None, "bo"),
+    )
+    item = Item("p#1", ADA.fields, label=("O", "O", "O"), said=said)
+    dumped = dump(Batch("token-classification", NER, (item,)))
+    head, first, second, _ = rows(dumped)
+    assert [head[-2:], first[-2:], second[-2:]] == [
+        [shown(f"by {who or 'nobody named'}"), "by bo"],
+        ["B-PER", "skipped"],
+        ["O", ""],
+    ]
+    batch = Batch("token-classification", NER, (ADA,))
+    assert told(back(tmp_path, batch, dumped)) == [("p#1", "labelled", ("O", "O", "O"), None)]
+
+
+@pytest.mark.parametrize(("written", "state"), [("Skip", "skipped"), (" reject ", "rejected")])
+def test_a_state_is_understood_as_people_write_it(written: str, state: str, tmp_path: Path) -> None:
+    content = f"id,text,label,state\nc#1,Naïve?,,{written}\n"
+    assert told(back(tmp_path, CLASSED, content)) == [("c#1", state, None, None)]

@@ -55,9 +55,13 @@ def test_a_person_chooses_labels_from_a_list_under_a_header_that_stays() -> None
         "id", "language", "position", "word", "label", "state", "annotator",
     ]  # fmt: skip
     assert [cell.value for cell in page[2]] == ["p#1", "en", 1, "Ada", "B-PER", None, None]
-    assert [cell.value for cell in labels["A"]] == list(ENTITIES.labels)
+    assert [cell.value for cell in labels["A"]] == [*ENTITIES.labels, "PER", "LOC"]
     lists = {str(one.sqref).split(":")[0]: one for one in page.data_validations.dataValidation}
-    assert lists["E2"].formula1 == "labels!$A$1:$A$5"
+    assert lists["E2"].formula1 == "labels!$A$1:$A$7"
+    # What is not in the list is refused, not only warned of.
+    for one in lists.values():
+        assert (one.showErrorMessage, one.errorStyle or "stop") == (True, "stop")
+    assert "skipped" in " ".join(str(cell.value) for cell in made["how to"]["A"])
     assert lists["F2"].formula1 == '"skipped,rejected"'
     assert all(one.type == "list" and one.showErrorMessage for one in lists.values())
     assert page.column_dimensions["D"].width == 30

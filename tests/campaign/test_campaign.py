@@ -17,11 +17,17 @@ import pytest
 from tests.campaign.worlds import Gold, answered, gold, write_treebanks, write_world
 from tests.conftest import DEMO, corpora
 
-from polymux.campaign import Settings, advance, export, init, status, take
+from polymux.annotation import Answer
+from polymux.annotation.canaries import PREFIX
+from polymux.campaign import Control, Limits, Settings, advance, export, init, status, take
+from polymux.campaign.card import facts_of
 from polymux.campaign.ledger import Ledger
-from polymux.campaign.state import read_state
-from polymux.errors import InputError, UsageError
+from polymux.campaign.state import ADJUDICATOR, Round, read_state
+from polymux.cli import main
+from polymux.errors import InputError, PolymuxError, UsageError
 from polymux.folders import claimed
+from polymux.records import Example
+from polymux.report.rounds import learning
 
 # Runs a campaign and dies right after the first thing that it leaves on the disk.
 MORTAL = """
@@ -30,6 +36,8 @@ from functools import partial
 from pathlib import Path
 from polymux.campaign import advance, steps
 from polymux.campaign.ledger import Ledger
+from polymux.cli import main
+from polymux.annotation.canaries import PREFIX
 from polymux.records import Prescription
 from polymux.train.checkpoint import Checkpoint
 
@@ -196,9 +204,19 @@ def test_what_cannot_be_labelled_is_replaced_and_partial_labels_are_enough_if_as
     assert partial.waiting == len(state.rounds[1].issued) == 3
     tokens = Counter(example.fields["tokens"] for example in state.issued)
     assert set(tokens.values()) == {1}
+    assert status(run)["overrun"] is None
+    file = run / "run.toml"
+    file.write_text(file.read_text("utf-8").replace("budget = 11", "budget = 3"), "utf-8")
     # Labels that come late count too, for their own round.
     assert len(take(run, answered(tmp_path / "first.jsonl"), "jsonl").answers) == 3
-    assert [len(one.labelled) for one in read_state(run).rounds] == [4, 0]
+    assert "1 label more than the budget" in (status(run)["overrun"] or "")
+    late = read_state(run)
+    assert [len(one.labelled) for one in late.rounds] == [4, 0]
+    # What the curve stands over is what the model learned from.
+    assert [turn["trained"] for turn in facts_of(late)["turns"]] == [0, 1, None]
+    drawn = learning(facts_of(late))
+    assert drawn is not None
+    assert [tick["label"] for tick in drawn["across"]][-1] == "1"
 
 
 def test_label_studio_gets_its_interface_and_its_export_comes_back(
@@ -294,13 +312,25 @@ def test_what_a_campaign_cannot_begin_with_is_told_before_anything_is_written(
         ({"budget": 1000}, "100 different examples for a budget of 1,000"),
         ({"source": (str(tmp_path / "none.conll"),)}, "none.conll"),
         ({"model": str(tmp_path / "nowhere")}, "nowhere"),
+        ({"strategy": "knn-uncertanty"}, "did you mean knn-uncertainty"),
+        ({"strategy": "gold"}, "no place for what the strategy gold needs"),
+        ({"limits": Limits(without=("se",))}, "no example of se\n.*did you mean es"),
+        ({"limits": Limits(at_least={"fr": 2})}, "no example of fr"),
+        ({"limits": Limits(without=("es",)), "language": None}, "tells of none"),
+        ({"budget": 2}, "2 is too small for 3 rounds"),
     ):
-        with pytest.raises((UsageError, InputError, Exception), match=said):
+        with pytest.raises(PolymuxError, match=said):
             init(run, world.settings.model_copy(update=change))
         assert not run.exists()
     init(run, world.settings)
-    with pytest.raises(UsageError, match="is not empty"):
+    with pytest.raises(UsageError, match="is a campaign already") as told:
         init(run, world.settings)
+    assert f"`polymux status {run}`" in told.value.hint
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine.txt").touch()
+    with pytest.raises(UsageError, match="not empty") as told:
+        init(tmp_path / "full", world.settings)
+    assert "--" not in told.value.hint
     with pytest.raises(InputError, match="is no campaign"):
         advance(tmp_path)
     text = (run / "run.toml").read_text("utf-8")
@@ -471,6 +501,16 @@ def test_what_nobody_could_label_leaves_the_model_of_before(world: World, tmp_pa
     assert str(world.folder / "start") in due.say
 
 
+def test_who_decides_can_take_a_label_away(world: World) -> None:
+    one = Round(1, issued={"a": Example("a", "f", 1, {"tokens": ("x",)})})
+    for who in ("ada", "bo"):
+        one.answers.setdefault("a", {})[who] = Answer("a", {}, "labelled", ("O",), who)
+    assert one.settled.labels == {"a": ("O",)}
+    one.answers["a"][ADJUDICATOR] = Answer("a", {}, "rejected", None, ADJUDICATOR)
+    assert one.settled.labels == {}
+    assert one.unusable == ["a"]
+
+
 def test_sheets_of_two_people_are_told_apart_by_name(world: World, tmp_path: Path) -> None:
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     init(run, world.settings)
@@ -500,13 +540,114 @@ def test_what_annotators_disagree_about_waits_for_one_who_decides(
     told = status(run)
     assert told["rounds"][0]["conflicts"] == 1
     assert told["rounds"][0]["labelled"] == 2
+    # It was paid, whatever comes of it.
+    assert (told["spent"], told["left"]) == (3, 8)
     assert [one["annotators"] for one in told["agreement"].values()] == [2] * len(told["agreement"])
     due = advance(run)
     assert not due.finished
-    assert "1 examples were labelled in different ways" in due.say
+    assert "1 example was labelled in different ways: polymux export" in due.say
+    known = gold()
+    assert export(run, tmp_path / "conflicts.csv", "csv", conflicts=True) == 1
+    assert "annotator,by ada,by bo" in (tmp_path / "conflicts.csv").read_text("utf-8-sig")
     assert export(run, sheet, "jsonl", conflicts=True) == 1
+    asked = json.loads(sheet.read_text("utf-8").rstrip("\n").split("\n")[-1])
+    right = list(known[tuple(asked["tokens"])])
+    assert asked["said"] == [
+        {"annotator": "ada", "labels": right},
+        {"annotator": "bo", "labels": ["O"] * len(right)},
+    ]
     take(run, answered(sheet), "jsonl", decides=True)
     state = read_state(run)
-    known = gold()
     assert [e.label for e in state.labelled] == [known[e.fields["tokens"]] for e in state.labelled]
     assert "round 1: trained" in advance(run).done
+
+
+def test_status_tells_what_is_due_and_the_command_for_it(world: World, tmp_path: Path) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings.model_copy(update={"control": Control(share=0.5)}))
+    assert status(run)["due"] == f"polymux next {run} scores the start model"
+    stages: list[str] = []
+    advance(run, progress=lambda stage, done, total: stages.append(stage))
+    assert stages
+    assert all(stage.startswith(("start model: ", "round 1: ")) for stage in stages)
+    told = status(run)
+    assert told["due"].startswith("3 examples of round 1 wait for labels: polymux export")
+    assert told["drawn"] == {"labels": 0, "least": 10}
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet, {0: None}), "jsonl")
+    assert status(run)["due"].startswith("1 example of round 1 waits for labels")
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet), "jsonl")
+    told = status(run)
+    assert told["due"] == f"polymux next {run} trains on the labels of round 1"
+    assert told["drawn"]["labels"] == 2
+    assert told["agreement"] == {}
+
+
+def test_an_import_says_in_one_line_what_it_took(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    main(["export", str(run), "--out", str(sheet)])
+    shutil.copy(sheet, tmp_path / "again.jsonl")
+    answered(sheet, {0: "skipped", 1: None})
+    capsys.readouterr()
+    main(["import", str(run), str(sheet)])
+    told = capsys.readouterr()
+    assert told.out == "2 answers taken, 1 skipped, 1 still waiting\n"
+    assert told.err == "--from jsonl, as the file is called\n"
+    main(["import", str(run), str(answered(tmp_path / "again.jsonl", {1: None})), "-q"])
+    assert (
+        capsys.readouterr().out == "1 answer taken, 1 corrected, 1 known before, 1 still waiting\n"
+    )
+
+
+def test_a_file_that_cannot_be_one_of_this_round_is_one_error(
+    world: World, whole: Path, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.csv"
+    init(run, world.settings)
+    advance(run)
+    export(run, sheet, "csv")
+    with pytest.raises(InputError, match="nothing in it is JSON") as told:
+        take(run, sheet, "jsonl")
+    assert "--from csv" in told.value.hint
+    with pytest.raises(InputError, match="no such file") as told:
+        take(run, tmp_path / "ruond.csv", "csv")
+    assert f"did you mean {sheet}?" in told.value.hint
+    export(run, tmp_path / "round.xlsx", "xlsx")
+    with pytest.raises(InputError, match="a workbook, no csv") as told:
+        take(run, tmp_path / "round.xlsx", "csv")
+    assert told.value.hint == "use --from xlsx"
+    lines = [{"id": f"other#{n}", "tokens": ["x"], "labels": ["O"]} for n in range(3)]
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    with pytest.raises(InputError, match="none of its 3 ids is of this campaign"):
+        take(run, other, "jsonl")
+
+
+def test_canaries_that_were_touched_name_the_command_that_goes_without(
+    world: World, tmp_path: Path
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    export(run, sheet, "jsonl")
+    lines = [json.loads(line) for line in answered(sheet).read_text("utf-8").splitlines()]
+    emptied = [
+        {**told, "labels": None} if told["id"].startswith(PREFIX) else told for told in lines
+    ]
+    sheet.write_text("".join(json.dumps(told) + "\n" for told in emptied), "utf-8")
+    assert "came back with its label" in take(run, sheet, "jsonl").note
+    lines[0]["tokens"][1] = "Adda"
+    sheet.write_text("".join(json.dumps(told) + "\n" for told in lines), "utf-8")
+    with pytest.raises(InputError, match="the tool changed what it was given") as told:
+        take(run, sheet, "jsonl")
+    assert f"polymux export {run} --no-canaries writes the round" in told.value.hint
+    advance(run)
+    init(tmp_path / "more", world.settings)
+    advance(tmp_path / "more")
+    export(tmp_path / "more", sheet, "jsonl", with_canaries=False)
+    assert PREFIX not in sheet.read_text("utf-8")

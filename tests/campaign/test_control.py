@@ -89,8 +89,19 @@ def labelled(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judged(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("judged") / "run"
     shutil.copytree(labelled, run)
-    advance(run)
+    told = (run.parent / "progress.txt").open("a", encoding="utf-8")
+    with told:
+        advance(run, progress=lambda stage, done, total: print(stage, done, total, file=told))
     return run
+
+
+def test_judging_is_one_line_of_progress(judged: Path) -> None:
+    lines = (judged.parent / "progress.txt").read_text("utf-8").splitlines()
+    first = lines.index("round 1: judging (labels can go out meanwhile) 0 9")
+    assert lines[first:] == [
+        f"round 1: judging (labels can go out meanwhile) {done} 9" for done in range(10)
+    ]
+    assert any(line.startswith("round 1: training ") for line in lines[:first])
 
 
 def issued(run: Path) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from polymux.campaign import (  # fmt: skip
     status,
     take,
 )
-from polymux.campaign.costs import TIMED, measured_rates, paid
+from polymux.campaign.costs import TIMED, measured_rates, overrun, paid
 from polymux.campaign.state import State, read_state
 from polymux.errors import UsageError
 from polymux.records import Example
@@ -207,3 +207,11 @@ def test_what_cannot_be_is_told_at_the_beginning(world: World, tmp_path: Path) -
         with pytest.raises(UsageError, match=said):
             init(tmp_path / "run", world.settings.model_copy(update=update))
         assert not (tmp_path / "run").exists()
+
+
+def test_what_was_spent_beyond_the_budget_is_one_sentence_with_its_reason() -> None:
+    assert overrun(Costs(), 0.0) is None
+    assert (overrun(Costs(), 1.0) or "").startswith("1 label more than the budget: answers came")
+    assert (overrun(Costs(), 2.0) or "").startswith("2 labels more than")
+    minutes = Costs(unit="minutes", rates={"*": 1.0})
+    assert "1.5 minutes more than the budget: labels took more" in (overrun(minutes, 1.5) or "")

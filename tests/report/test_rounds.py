@@ -19,7 +19,7 @@ def estimate(value: float, half: float) -> dict[str, Any]:
 def turn(number: int, **but: Any) -> Any:
     told = {
         "round": number,
-        "labels": 100 * number,
+        "trained": 100 * number,
         "issued": 103 if number else 0,
         "labelled": 100 if number else 0,
         "unusable": 3 if number else 0,
@@ -36,6 +36,7 @@ def facts(**but: Any) -> RunFacts:
     judged = {
         "round": 1,
         "labels": 20,
+        "trained": 100,
         "metric": "f1",
         "pool": estimate(0.5, 0.1),
         "target": estimate(0.45, 0.05),
@@ -51,11 +52,15 @@ def facts(**but: Any) -> RunFacts:
         "budget": 300.0,
         "spent": 200.0,
         "left": 100.0,
+        "overrun": None,
         "unit": "labels",
         "metric": "f1",
         "turns": [turn(0), turn(1), turn(2)],
         "judged": [judged],
-        "agreement": {"hi": {"items": 9, "annotators": 2, "alpha": 0.8, "span_f1": None}},
+        "drawn": {"labels": 20, "least": 10},
+        "agreement": {
+            "hi": {"items": 30, "annotators": 2, "alpha": 0.8, "span_f1": None, "least": 10}
+        },
         "changes": ["2026-11-26: budget is 300, it was 200"],
     }
     return told | but
@@ -75,13 +80,19 @@ def test_the_numbers_of_the_facts_stand_there() -> None:
         assert said in page
 
 
+def test_what_was_spent_beyond_the_budget_is_told_with_its_reason() -> None:
+    assert "1 label more than the budget: late." in words(
+        rounds(facts(overrun="1 label more than the budget: late"))
+    )
+
+
 def test_a_worse_result_has_its_minus() -> None:
     told = facts()
     one: Any = {**told["judged"][0], "gain": estimate(-0.03, 0.01) | {"at": 16}}
     assert "−3.0 (−4.0 to −2.0)" in words(rounds(facts(judged=[one])))
 
 
-def test_curves_go_through_their_points_and_shades_hold_them() -> None:
+def test_curves_go_through_their_points_and_whiskers_hold_them() -> None:
     drawn = learning(facts())
     assert drawn is not None
     test, pool = drawn["lines"]
@@ -90,9 +101,33 @@ def test_curves_go_through_their_points_and_shades_hold_them() -> None:
     # Up is less in SVG.
     assert heights == sorted(heights, reverse=True)
     assert test["path"].count("L") == 2
-    assert test["band"] == ""
-    assert pool["band"].startswith("M")
-    assert pool["dots"][0][0] == test["dots"][1][0]
+    assert test["whiskers"] == ""
+    ((x, y),) = pool["dots"]
+    assert x == test["dots"][1][0]
+    found = re.fullmatch(r"M(\S+) (\S+)V([^M]+)M\S+ \2h6M\S+ \3h6", pool["whiskers"])
+    assert found is not None
+    assert float(found[1]) == x
+    assert float(found[2]) > y > float(found[3])
+
+
+def test_an_interval_is_drawn_only_where_one_is_known() -> None:
+    assert "whisker" in words(rounds(facts()))
+    assert "whisker" not in words(rounds(facts(judged=[])))
+
+
+def test_the_verdict_names_its_round_and_hours_stand_only_where_they_are_told() -> None:
+    page = words(rounds(facts()))
+    assert "Of round 1 chance says: go on" in page
+    assert "hours told" in page
+    silent = [turn(number, seconds=0.0) for number in range(3)]
+    assert "hours told" not in words(rounds(facts(turns=silent)))
+
+
+def test_of_few_examples_no_agreement_is_told() -> None:
+    few: Any = {"items": 9, "annotators": 2, "alpha": 0.83, "span_f1": None, "least": 10}
+    page = words(rounds(facts(agreement={"hi": few})))
+    assert "too few to tell" in page
+    assert "0.83" not in page
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from polymux.annotation import (
@@ -38,6 +40,8 @@ __all__ = [
     "State",
     "checked",
     "format_named",
+    "format_of",
+    "refuse_other",
     "span_kinds",
 ]
 
@@ -117,3 +121,35 @@ def format_named(name: str) -> Format:
     if name not in FORMATS:
         raise UsageError(f"no format {name!r}", f"choose one of: {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def format_of(path: Path) -> str:
+    """The format that the end of a file's name tells; of several, polymux's own.
+
+    Raises:
+        UsageError: it tells none, or several tools write such files.
+    """
+    names = [name for name, one in FORMATS.items() if one.suffix == path.suffix.lower()]
+    if len(names) == 1 or "jsonl" in names:
+        return names[0]
+    what = f"files called *{path.suffix} may be {' or '.join(names)}" if names else "it tells none"
+    raise UsageError(
+        f"the name of {path} does not tell its format: {what}",
+        f"give the format, one of: {', '.join(names or FORMATS)}",
+    )
+
+
+def refuse_other(path: Path, name: str) -> None:
+    """Refuse a file that is not there, or plainly is of another format than the one named."""
+    if not path.is_file():
+        there = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = get_close_matches(path.name, there, n=1)
+        meant = f"did you mean {path.parent / near[0]}? " if near else ""
+        raise InputError(
+            "there is no such file", f"{meant}give the file that the tool saved", file=str(path)
+        )
+    if name != "xlsx" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as parts:
+            is_book = "xl/workbook.xml" in parts.namelist()
+        if is_book:
+            raise InputError(f"a workbook, no {name}", "use --from xlsx", file=str(path))

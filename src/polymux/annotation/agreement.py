@@ -11,6 +11,9 @@ from polymux.annotation.batch import Answer, Batch
 from polymux.annotation.words import Span, spans_of
 from polymux.records import Label
 
+# Fewer examples say too little of how far people agree.
+LEAST = 10
+
 AnswersByItem = Mapping[str, Collection[Answer]]
 Rule = Callable[[Sequence[Label]], Label | None]
 

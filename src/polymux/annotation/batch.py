@@ -27,6 +27,8 @@ class Item:
     """What the model says now, to be corrected; or what is known, where nobody is to be asked."""
     score: float | None = None
     """How sure the model is, in [0, 1]; tools sort by it."""
+    said: tuple[Answer, ...] = ()
+    """What annotators answered, for one who decides; never read back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,10 @@ _SPACES: dict[str, Change] = {
     "all white space collapsed": lambda text: " ".join(text.split()),
 }
 _LINES: dict[str, Change] = {"line ends as CRLF": lambda text: text.replace("\n", "\r\n")}
+_UNSEEN = (
+    "no canary came back with its label (deleted or emptied: leave them as they are), so what the "
+    "tool did to texts was not seen"
+)
 _UTF_16 = "offsets in UTF-16 units"
 
 
@@ -146,8 +150,10 @@ def _word_labels(batch: Batch, item: Item) -> Label:
     return labels_of(item, [span], batch)
 
 
-def reading_of(read: Read, place: str, batch: Batch) -> Reading:
+def reading_of(read: Read, place: str, batch: Batch, anew: str) -> Reading:
     """How answers have to be read, from the canaries among them.
+
+    `anew` is the command that exports the round without them.
 
     Raises:
         InputError: they came back as nothing that is known explains.
@@ -155,7 +161,7 @@ def reading_of(read: Read, place: str, batch: Batch) -> Reading:
     sent = replace(batch, items=canaries(batch))
     first = _came_back(read, place, sent, Reading())
     if not first:
-        return Reading(note="no canary came back: what the tool did to texts was not seen")
+        return Reading(note=_UNSEEN)
     for changes in _hypotheses():
         reading = Reading(changes)
         found = first if not changes else _came_back(read, place, sent, reading)
@@ -166,8 +172,8 @@ def reading_of(read: Read, place: str, batch: Batch) -> Reading:
         return Reading(note="a canary came back with another label: leave them as they are")
     raise InputError(
         f"the tool changed what it was given: {wrong}",
-        "nothing of the file is taken; give the tool's own export, or begin the round's export "
-        "anew without canaries if they alone were touched",
+        "nothing of the file is taken: give the tool's own export; if the canaries alone were "
+        f"touched, {anew} writes the round without them",
         file=place,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
-from polymux.annotation.batch import Batch, Item, span_kinds
+from polymux.annotation.batch import Answer, Batch, Item, span_kinds
 from polymux.annotation.words import OUTSIDE, letter
 from polymux.errors import InputError
 from polymux.records import Label
@@ -36,6 +36,16 @@ def places(context: str, text: str) -> list[int]:
         found.append(start)
         start = context.find(text, start + 1)
     return found
+
+
+def shown_labels(answer: Answer) -> tuple[str, ...]:
+    """An answer as a cell a row: a tag a word, a class, or all texts of a question in one."""
+    label = answer.label
+    if label is None:
+        return (answer.state,)
+    if isinstance(label, dict):
+        return (" | ".join(label["text"]) or "unanswerable",)
+    return (label,) if isinstance(label, str) else label
 
 
 def _named(written: str, known: Sequence[str]) -> str:

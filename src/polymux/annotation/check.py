@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 from polymux.annotation.batch import Answer, Batch, Item
+from polymux.annotation.differences import both
 from polymux.errors import InputError
 from polymux.records import Label
-
-_SHOWN = 120
 
 
 def checked(
@@ -53,24 +53,22 @@ def checked(
 def _same_text(item: Item, answer: Answer) -> None:
     for name, sent in item.fields.items():
         back = answer.fields.get(name)
-        if back != sent:
-            raise InputError(
-                f"{item.id}: {name} changed on the way: {_short(sent, back)} was sent, "
-                f"{_short(back, sent)} came back",
-                "import the tool's own export, untouched by a spreadsheet or an editor",
-            )
+        if back == sent:
+            continue
+        if isinstance(sent, tuple) and isinstance(back, tuple):
+            name, sent, back = _word(sent, back)
+        raise InputError(
+            f"{item.id}: {name} changed on the way: {both(sent, back)}",
+            "import the tool's own export, untouched by a spreadsheet or an editor",
+        )
 
 
-def _short(value: str | tuple[str, ...] | None, other: str | tuple[str, ...] | None) -> str:
-    """A value as code that shows what cannot be seen, cut to where it differs from the other."""
-    shown = ascii(value)
-    if len(shown) <= _SHOWN:
-        return shown
-    pairs = enumerate(zip(shown, ascii(other), strict=False))
-    differs = next((place for place, (one, two) in pairs if one != two), len(shown))
-    start = max(0, min(differs - _SHOWN // 2, len(shown) - _SHOWN))
-    end = start + _SHOWN
-    return "..." * (start > 0) + shown[start:end] + "..." * (end < len(shown))
+def _word(sent: tuple[str, ...], back: tuple[str, ...]) -> tuple[str, str | None, str | None]:
+    """The first word that is not as it was, and what it is called."""
+    place = next(n for n, (a, b) in enumerate(zip_longest(sent, back), start=1) if a != b)
+    count = "" if len(sent) == len(back) else f" ({len(sent)} words were sent, {len(back)} came)"
+    one, other = (part[place - 1] if place <= len(part) else None for part in (sent, back))
+    return f"word {place}{count}", one, other
 
 
 def _fits(batch: Batch, item: Item, label: Label | None) -> None:

@@ -79,7 +79,7 @@ def dump(batch: Batch) -> bytes:
     out = io.StringIO(newline="")
     names = sheet.columns(batch)
     writer = csv.writer(out)
-    writer.writerow(names)
+    writer.writerow([shown(name) for name in names])
     for number, rows in enumerate(sheet.examples(batch)):
         if number and batch.task == "token-classification":
             writer.writerow([""] * len(names))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from polymux.annotation.batch import Answer, Batch, Item
+from polymux.annotation.told import answers
 from polymux.errors import InputError
 from polymux.readers import labels
 from polymux.records import FIELDS, LABEL_FIELD, Label
@@ -17,7 +19,10 @@ STATES = ("labelled", "skipped", "rejected")
 
 
 def dump(batch: Batch) -> bytes:
-    """A line an item: id, rank, language, its fields, the label where there is one."""
+    """A line an item: id, rank, language, its fields, the label where there is one.
+
+    In `said` stands what annotators answered, where they disagree.
+    """
     return "".join(
         json.dumps(_told(batch.task, item), ensure_ascii=False) + "\n" for item in batch.items
     ).encode()
@@ -33,32 +38,35 @@ def _told(task: str, item: Item) -> dict[str, Any]:
     if item.score is not None:
         told["score"] = item.score
     told[LABEL_FIELD[task]] = item.label
+    if item.said:
+        told["said"] = [_said(task, one) for one in item.said]
     return told
 
 
+def _said(task: str, answer: Answer) -> dict[str, Any]:
+    who: dict[str, Any] = {"annotator": answer.annotator}
+    if answer.label is None:
+        return who | {"state": answer.state}
+    return who | {LABEL_FIELD[task]: answer.label}
+
+
 def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:
-    """A line an answer: a label, or `"state": "skipped"` or `"rejected"`; others wait still."""
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                answer = _answer(json.loads(line.decode("utf-8-sig")), batch.task, number)
-            except (ValueError, RecursionError, InputError) as error:
-                yield _bad(path, number, error)
-                continue
-            if answer is not None:
-                yield answer
+    """A line an answer: a label, or `"state": "skipped"` or `"rejected"`; others wait still.
+
+    Raises:
+        InputError: no line is JSON.
+    """
+    yield from answers(path, partial(_answers, batch.task))
 
 
-def _bad(path: Path, number: int, error: ValueError | RecursionError | InputError) -> InputError:
-    if isinstance(error, InputError):
-        return InputError(error.what, error.hint, file=str(path), line=number)
-    return InputError(f"no JSON: {error}", "mend this line", file=str(path), line=number)
+def _answers(task: str, told: dict[str, Any], line: int | None) -> Iterator[Answer]:
+    answer = _answer(told, task, line)
+    if answer is not None:
+        yield answer
 
 
-def _answer(told: Any, task: str, number: int) -> Answer | None:
-    if not isinstance(told, dict) or not isinstance(told.get("id"), str):
+def _answer(told: dict[str, Any], task: str, line: int | None) -> Answer | None:
+    if not isinstance(told.get("id"), str):
         raise InputError("the line is no object with an id", "keep the lines as they were issued")
     fields = {}
     for name in FIELDS[task]:
@@ -80,7 +88,7 @@ def _answer(told: Any, task: str, number: int) -> Answer | None:
         label if state == "labelled" else None,
         told.get("annotator"),
         told.get("seconds"),
-        number,
+        line,
     )
 
 

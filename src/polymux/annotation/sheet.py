@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from polymux.annotation.batch import Answer, Batch, Item, State
-from polymux.annotation.cells import LABEL_READERS, places, same
+from polymux.annotation.cells import LABEL_READERS, places, same, shown_labels
 from polymux.errors import InputError, UsageError
 
 Cells = Mapping[str, str]
@@ -31,6 +31,8 @@ _STATES: dict[str, State] = {
     "rejected": "rejected",
     UNANSWERABLE: "labelled",
 }
+# What people write instead.
+_ALIASES = {"skip": "skipped", "reject": "rejected"}
 # By task: what a person reads and where the answer goes. Those ending in "?" may be missing.
 _COLUMNS = {
     "token-classification": ("position?", "word", "label"),
@@ -90,7 +92,13 @@ def columns(batch: Batch) -> tuple[str, ...]:
         empty.add("language")
     if not any("text_pair" in item.fields for item in batch.items):
         empty.add("text_pair")
-    return tuple(name for name in _named(batch.task) if name not in empty)
+    said = dict.fromkeys(_by(answer) for item in batch.items for answer in item.said)
+    return (*(name for name in _named(batch.task) if name not in empty), *said)
+
+
+def _by(answer: Answer) -> str:
+    """The column of what an annotator said, for one who decides; it is not read back."""
+    return f"by {answer.annotator or 'nobody named'}"
 
 
 def _named(task: str) -> dict[str, bool]:
@@ -114,6 +122,9 @@ def examples(batch: Batch) -> Iterator[list[dict[str, str]]]:
     for item in batch.items:
         rows = rows_of(item)
         rows[0] |= {"language": item.language or ""}
+        for answer in item.said:
+            for row, text in zip(rows, shown_labels(answer), strict=False):
+                row[_by(answer)] = text
         for row in rows:
             row["id"] = item.id
             for name, text in row.items():
@@ -248,7 +259,9 @@ def _answer(group: _Group, item: Item | None, batch: Batch) -> Answer | None:
     rows = _in_order(group.rows) if batch.task == "token-classification" else group.rows
     fields = _words(rows, item) if "tokens" in item.fields else _texts(group, item)
     # What does not fit is told by the check, which shows both versions.
-    if state != "labelled" or fields != item.fields:
+    if fields != item.fields:
+        return answer(item.id, fields, line=_changed(rows, item))
+    if state != "labelled":
         return answer(item.id, fields)
     if told == UNANSWERABLE:
         if filled:
@@ -260,7 +273,8 @@ def _answer(group: _Group, item: Item | None, batch: Batch) -> Answer | None:
 
 
 def _state(group: _Group, task: str) -> str | None:
-    given = {value.strip().lower() for value in group.values("state")} - {""}
+    written = {value.strip().lower() for value in group.values("state")} - {""}
+    given = {_ALIASES.get(value, value) for value in written}
     known = ("labelled", *states(task))
     unknown = sorted(given.difference(known))
     if unknown:
@@ -299,6 +313,16 @@ def _words(rows: Sequence[Row], item: Item) -> Fields:
     back = tuple(row.cells["word"] for row in rows)
     fits = len(back) == len(sent) and all(map(same, back, sent))
     return item.fields if fits else {"tokens": back}
+
+
+def _changed(rows: Sequence[Row], item: Item) -> int:
+    """The row of the first word that is not as it was sent."""
+    sent = item.fields.get("tokens", ())
+    pairs = zip(rows, sent, strict=False)
+    changed = (row for row, word in pairs if not same(row.cells["word"], word))
+    # Of words that are too many the first; of too few the last that is there.
+    last = rows[min(len(sent), len(rows) - 1)] if sent else rows[0]
+    return next(changed, last).number
 
 
 def _texts(group: _Group, item: Item) -> Fields:

@@ -20,12 +20,37 @@ from polymux.records import Label
 
 Read = Callable[[dict[str, Any], int | None], Iterable[Answer | InputError]]
 _BOM = b"\xef\xbb\xbf"
+_OTHER = "give the tool's export as it is, and its format: --from csv, xlsx, conll, ..."
 _ASTRAL = 0x10000
 
 
 def answers(path: Path, read: Read) -> Iterator[Answer | InputError]:
-    """What `read` finds in each object of JSON lines or of one JSON array, and its line."""
-    return answers_in(_objects(path), read, str(path))
+    """What `read` finds in each object of JSON lines or of one JSON array, and its line.
+
+    Raises:
+        InputError: nothing in the file is JSON.
+    """
+    return answers_in(_some(_objects(path), path), read, str(path))
+
+
+def _some(
+    objects: Iterable[tuple[int | None, Any]], path: Path
+) -> Iterator[tuple[int | None, Any]]:
+    """The objects, unless there are none: an error a line would hide that it is another file."""
+    bad: list[tuple[int | None, Any]] = []
+    found = False
+    for line, one in objects:
+        if not found and isinstance(one, InputError):
+            bad.append((line, one))
+            continue
+        if not found:
+            yield from bad
+        found = True
+        yield line, one
+    if bad and not found:
+        line, error = bad[0]
+        what = f"nothing in it is JSON; line {line or 1}: {error.what}"
+        raise InputError(what, _OTHER, file=str(path))
 
 
 def answers_in(

@@ -20,19 +20,19 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from polymux.annotation import sheet
-from polymux.annotation.batch import Answer, Batch
+from polymux.annotation.batch import Answer, Batch, span_kinds
 from polymux.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
 
-_SHEET, _LABELS = "examples", "labels"
+_SHEET, _LABELS, _HOW = "examples", "labels", "how to"
 _TEXT = "@"
 # Numbers in these are shown as they are.
 _PLAIN = ("General", "0", _TEXT)
 _WIDTHS = {"position": 9, "word": 30, "text": 80, "text_pair": 80, "question": 50, "context": 100}
 _WIDTHS |= {"id": 24, "language": 10, "label": 20, "answer": 50, "start": 9, "state": 14}
-_USUAL_WIDTH = 16
+_USUAL_WIDTH = 20
 # The first letter nearly always tells the direction; a text of numbers alone is as it comes.
 _LOOK = 200
 
@@ -90,7 +90,7 @@ def dump(batch: Batch) -> bytes:
     for number, name in enumerate(names, start=1):
         page.column_dimensions[get_column_letter(number)].width = _WIDTHS.get(name, _USUAL_WIDTH)
     cell = _Maker(page)
-    page.append([cell(name, font=Font(bold=True)) for name in names])
+    page.append([cell(escaped(name), font=Font(bold=True)) for name in names])
     count = 1
     for rows in examples:
         for number, row in enumerate(rows):
@@ -98,13 +98,45 @@ def dump(batch: Batch) -> bytes:
         count += len(rows)
     # Rows that people add below may be labelled too.
     _choices(page, names, batch, 2 * count)
-    labels = book.create_sheet(_LABELS)
-    cell = _Maker(labels)
-    for label in batch.labels:
-        labels.append([cell(escaped(label))])
+    for title, lines in ((_LABELS, _may_be_chosen(batch)), (_HOW, _how_to(batch))):
+        more = book.create_sheet(title)
+        more.column_dimensions["A"].width = 100 if title == _HOW else _WIDTHS["label"]
+        cell = _Maker(more)
+        for line in lines:
+            more.append([cell(escaped(line))])
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
+
+
+def _may_be_chosen(batch: Batch) -> tuple[str, ...]:
+    """What a person may write into `label`: labels, and kinds of spans instead of tags."""
+    kinds = span_kinds(batch.labels) if batch.task == "token-classification" else ()
+    return tuple(dict.fromkeys((*batch.labels, *kinds)))
+
+
+def _how_to(batch: Batch) -> tuple[str, ...]:
+    """What a person who fills the sheet in has to know."""
+    task = {
+        "token-classification": (
+            "Each word has a row. Choose its label from the list in the column label, O for none.",
+            "At all words of an example either tags (B-, I-) or the bare kind alone.",
+        ),
+        "text-classification": ("Each text has a row. Choose its class in the column label.",),
+        "question-answering": (
+            "Copy the answer from the context into the column answer, to the letter.",
+            "One more answer: one more row with the same id. No answer: unanswerable in state.",
+            "Only if the answer stands there more than once: its place, from 0, in start.",
+        ),
+    }[batch.task]
+    if batch.task == "token-classification" and not batch.tagged:
+        task = ("Each word has a row. Choose its label from the list in the column label.",)
+    return (
+        *task,
+        "Cannot tell? Choose skipped in the column state; what is wrong as a whole is rejected.",
+        "Leave ids, positions and texts as they are; rows may be sorted, columns added.",
+        "The examples that are labelled already check the way back: leave them as they are.",
+    )
 
 
 def _held(row: Mapping[str, str]) -> dict[str, str]:
@@ -167,7 +199,7 @@ def _choices(page: Any, names: Sequence[str], batch: Batch, rows: int) -> None:
 
     lists = {"state": f'"{",".join(sheet.states(batch.task))}"'}
     if batch.labels:
-        lists["label"] = f"{_LABELS}!$A$1:$A${len(batch.labels)}"
+        lists["label"] = f"{_LABELS}!$A$1:$A${len(_may_be_chosen(batch))}"
     for name, values in lists.items():
         if name not in names:
             continue

@@ -7,14 +7,14 @@ what happened, `rounds/NN/` hold choices, models and scores.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from polymux.campaign import choose, judge, steps
+from polymux.campaign import choose, due, judge, steps
 from polymux.campaign import replay as replays
 from polymux.campaign.card import facts_of
+from polymux.campaign.due import Due
 from polymux.campaign.exchange import export, fetch, send, take
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.replay import Replay
@@ -28,13 +28,14 @@ from polymux.campaign.settings import (
     as_toml,
     read_settings,
 )
-from polymux.campaign.state import Round, State, agreed, read_state
+from polymux.campaign.state import State, agreed, read_state
 from polymux.campaign.steps import Taken
 from polymux.errors import UsageError
 from polymux.folders import check_free, claimed, written
-from polymux.prescribe.costs import checked
-from polymux.progress import Progress
+from polymux.prescribe.costs import checked, refuse_strangers
+from polymux.progress import Progress, within
 from polymux.report.rounds import rounds
+from polymux.selection import STRATEGIES, Strategy, find_strategy, refuse_missing
 
 __all__ = [
     "Control",
@@ -57,35 +58,35 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """What was done, and what people must do now."""
-
-    done: tuple[str, ...]
-    waiting: int
-    """Examples that nobody has answered."""
-    finished: bool
-    say: str
-
-
 def init(folder: str | Path, settings: Settings) -> State:
     """Begin a campaign in a folder that is not there yet, after looking at everything it needs.
 
     Raises:
         ModelError, InputError: the model does not load, or a pool cannot be read.
-        UsageError: the folder is not empty, or the pool is smaller than the budget.
+        UsageError: the folder is not empty, the pool is smaller than the budget, there is no such
+            strategy, or a limit names a language that the pool does not have.
     """
     out = Path(folder)
-    check_free(out, force=False)
+    _refuse_taken(out)
     looked_at = State(
         out, settings, Ledger(out / "ledger.jsonl"), (), [], rates=settings.costs.rates
     )
     model = steps.model_of(looked_at, 0)
-    checked([settings.budget], choose.budgeting(settings))
+    budgeting = choose.budgeting(settings)
+    checked([settings.budget], budgeting)
+    _refuse_strategy(settings)
+    if settings.budget < settings.rounds:
+        raise UsageError(
+            f"a budget of {settings.budget} is too small for {settings.rounds} rounds",
+            f"give --rounds {settings.budget} or fewer, or a larger --budget",
+        )
     if settings.costs.unit != "examples":
         # Every example has to have its price.
         deque(map(looked_at.cost, steps.open_to_all(looked_at)), maxlen=0)
     source = steps.distinct(looked_at)
+    limits = settings.limits
+    if limits.at_least or limits.at_most or limits.without:
+        refuse_strangers(budgeting, steps.languages(looked_at))
     for name in ("target", "test"):
         if getattr(settings, name):
             # Reading it to its end finds what is bad in it.
@@ -102,6 +103,37 @@ def init(folder: str | Path, settings: Settings) -> State:
             "begun", labels=list(model.labels), source=source, settings=told
         )
     return read_state(out)
+
+
+def _refuse_strategy(settings: Settings) -> None:
+    """A strategy that does not exist, or needs what a campaign has not."""
+    rule = find_strategy(settings.strategy)
+    if not isinstance(rule, Strategy):
+        return
+    told = {"languages"} if settings.language is not None else set()
+    if rule.needs - {"languages"}:
+        fit = [
+            name
+            for name, one in STRATEGIES.items()
+            if not (isinstance(one, Strategy) and one.needs - {"languages"})
+        ]
+        raise UsageError(
+            f"a campaign has no place for what the strategy {settings.strategy} needs",
+            f"choose one of: {', '.join(fit)}",
+        )
+    refuse_missing(settings.strategy, rule, dict.fromkeys(told, True))
+
+
+def _refuse_taken(folder: Path) -> None:
+    """A campaign begins in a folder of its own."""
+    if (folder / NAME).is_file():
+        raise UsageError(
+            f"{folder} is a campaign already",
+            f"`polymux status {folder}` tells where it stands; give another folder to a new one",
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is there and not empty", "give a folder that is not there yet")
+    check_free(folder, force=False)
 
 
 def advance(
@@ -131,23 +163,28 @@ def advance(
         open_ = {one.number for one in read_state(out).rounds if partial and one.answers}
         while True:
             state = read_state(out)
-            step = _due(state, open_) or (_due_ahead(state) if ahead else None)
+            step = due.step(state, open_) or (due.step_ahead(state) if ahead else None)
             if step is None:
-                return _told(state, done)
+                return due.told(state, done)
             name, number, count = step
             if name == "choose":
-                choose.choose(state, number, count, progress=progress)
+                choose.choose(state, number, count, progress=within(progress, f"round {number}"))
                 done.append(f"round {number}: chosen for {count} {_unit(state)}")
             elif name == "ahead":
-                choose.choose(state, number, count, by=number - 2, progress=progress)
+                show = within(progress, f"round {number}, ahead")
+                choose.choose(state, number, count, by=number - 2, progress=show)
                 done.append(f"round {number}: chosen ahead for {count} {_unit(state)}")
             elif name == "close":
-                waiting = _open(state.rounds[number - 1])
+                waiting = due.open_in(state.rounds[number - 1])
                 state.ledger.add("closed", round=number, waited_for=waiting)
                 done.append(f"round {number}: closed" + (" in part" if waiting else ""))
             else:
                 act, what = STEPS[name]
-                act(state, number, progress=progress)
+                act(
+                    state,
+                    number,
+                    progress=within(progress, f"round {number}" if number else "start model"),
+                )
                 done.append(f"round {number}: {what}")
             if said is not None:
                 said(done[-1])
@@ -163,80 +200,6 @@ STEPS: dict[str, tuple[Callable[..., None], str]] = {
     "score": (steps.score, "scored"),
     "judge": (judge.judge, "judged"),
 }
-
-
-def _due(state: State, closable: Collection[int]) -> tuple[str, int, int] | None:
-    """The next step, its round and its size; None: people are to do theirs, or all is done."""
-    if steps.unscored(state, 0):
-        return "score", 0, 0
-    # Judging comes last: nobody waits for it.
-    numbers = (one.number for one in state.rounds)
-    unjudged = (("judge", number, 0) for number in numbers if judge.unjudged(state, number))
-    for one in state.rounds:
-        number = one.number
-        if not one.closed:
-            partial = number in closable
-            missing = steps.affordable(state, state.missing(one))
-            if missing > 0 and not partial:
-                return "choose", number, missing
-            if _open(one) and not partial:
-                return next(unjudged, None)
-            return "close", number, 0
-        if not steps.trained(state, number) and state.training(number):
-            return "train", number, 0
-        if steps.unscored(state, number):
-            return "score", number, 0
-    number = len(state.rounds) + 1
-    more = steps.share(state, number)
-    if more and (number <= state.settings.rounds or not state.rounds):
-        return "choose", number, more
-    return next(unjudged, None)
-
-
-def _due_ahead(state: State) -> tuple[str, int, int] | None:
-    """The next round's choice, once, while the only open round waits for labels."""
-    number = len(state.rounds) + 1
-    is_open = [not one.closed for one in state.rounds]
-    if state.ahead or is_open.count(True) != 1 or number > state.settings.rounds:
-        return None
-    if number > 2 and not steps.trained(state, number - 2):
-        return None
-    waiting = sum(state.cost(one.issued[name]) for one in state.rounds for name in _open(one))
-    more = steps.share(state, number, but=waiting)
-    return ("ahead", number, more) if more > 0 else None
-
-
-def _open(one: Round) -> list[str]:
-    """Ids that wait for an answer, or for a person to decide between answers."""
-    return [] if one.closed else [*one.waiting, *(c.id for c in one.settled.conflicts)]
-
-
-def _told(state: State, done: Sequence[str]) -> Due:
-    waiting = sum(len(one.waiting) for one in state.rounds)
-    conflicts = sum(len(_open(one)) for one in state.rounds) - waiting
-    say = []
-    if waiting:
-        numbers = " and ".join(str(one.number) for one in state.rounds if one.waiting)
-        say.append(
-            f"{waiting} examples of round {numbers} wait for labels; polymux export writes them "
-            "for a tool, polymux import takes the labels back"
-        )
-    if conflicts:
-        say.append(
-            f"{conflicts} examples were labelled in different ways; polymux export --conflicts "
-            "writes them, polymux import --decide takes the decisions back"
-        )
-    if state.ahead:
-        say.append(f"round {state.ahead['round']} is chosen ahead; export gives it out next")
-    if not say:
-        say.append(
-            f"finished: {len(state.labelled)} labels, {state.spent:,.10g} of "
-            f"{state.settings.budget:,} {state.settings.costs.unit}; "
-            f"the last model is {steps.model_path(state, len(state.rounds))}"
-        )
-        if state.left >= 1 and state.choosable:
-            say.append(f"{state.left:,.10g} are left: more rounds in {NAME} would spend them")
-    return Due(tuple(done), waiting, not (waiting or conflicts), "\n".join(say))
 
 
 def _record_changes(state: State) -> None:
@@ -280,7 +243,7 @@ def replay(
 
 
 def status(folder: str | Path) -> dict[str, Any]:
-    """Where a campaign stands, as JSON has it: spent, left, waited for, scores so far."""
+    """Where a campaign stands, as JSON has it: spent, left, what is due, scores so far."""
     state = read_state(Path(folder))
     return {
         "unit": state.settings.costs.unit,
@@ -289,11 +252,13 @@ def status(folder: str | Path) -> dict[str, Any]:
         "rates": dict(state.rates),
         "labelled": len(state.labelled),
         "left": state.left,
+        "overrun": state.overrun,
         "rounds": [
             {
                 "round": one.number,
                 "issued": len(one.issued),
                 "labelled": len(one.labelled),
+                "trained": state.learned(one.number),
                 "unusable": len(one.unusable),
                 "waiting": len(one.waiting),
                 "conflicts": 0 if one.closed else len(one.settled.conflicts),
@@ -307,5 +272,7 @@ def status(folder: str | Path) -> dict[str, Any]:
             for one in state.rounds
             if (told := judge.judgement(state, one.number))
         ],
+        "drawn": judge.drawn(state),
         "agreement": agreed(state),
+        "due": due.told(state).say,
     }

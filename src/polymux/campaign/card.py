@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from polymux.campaign.judge import judgement
+from polymux.campaign.judge import drawn, judgement
 from polymux.campaign.state import Round, State, agreed
 from polymux.report.rounds import RunFacts, Turn
 
@@ -19,7 +20,7 @@ def facts_of(state: State) -> RunFacts:
     metric = next((name for one in scores.values() for name in one), None)
     start: Turn = {
         "round": 0,
-        "labels": 0,
+        "trained": 0,
         "issued": 0,
         "labelled": 0,
         "unusable": 0,
@@ -29,41 +30,45 @@ def facts_of(state: State) -> RunFacts:
         "score": _score(scores, 0),
         "seconds": 0.0,
     }
-    turns = [start]
-    for one in state.rounds:
-        turns.append(_turn(one, turns[-1]["labels"], _score(scores, one.number)))
+    turns = [_turn(one, state.learned(one.number), scores) for one in state.rounds]
     judged = [(one.number, judgement(state, one.number)) for one in state.rounds]
     return RunFacts(
         title=state.folder.resolve().name,
-        model=settings.model,
+        model="/".join(Path(settings.model).parts[-2:]),
         task=settings.task,
         strategy=settings.strategy,
         budget=settings.budget,
         spent=state.spent,
         left=state.left,
+        overrun=state.overrun,
         unit="labels" if settings.costs.unit == "examples" else settings.costs.unit,
         metric=metric,
-        turns=turns,
-        judged=[{"round": number, **told} for number, told in judged if told],  # type: ignore[typeddict-item]
+        turns=[start, *turns],
+        judged=[
+            {"round": number, "trained": state.learned(number), **told}  # type: ignore[typeddict-item]
+            for number, told in judged
+            if told
+        ],
+        drawn=drawn(state),  # type: ignore[typeddict-item]
         agreement=agreed(state),  # type: ignore[typeddict-item]
         changes=_changes(state),
     )
 
 
-def _turn(one: Round, before: int, score: float | None) -> Turn:
+def _turn(one: Round, trained: int | None, scores: Mapping[int, Mapping[str, float]]) -> Turn:
     labelled = one.labelled
     languages = Counter(example.language for example in labelled if example.language)
     answers = [answer for given in one.answers.values() for answer in given.values()]
     return {
         "round": one.number,
-        "labels": before + len(labelled),
+        "trained": trained,
         "issued": len(one.issued),
         "labelled": len(labelled),
         "unusable": len(one.unusable),
         "waiting": len(one.waiting),
         "conflicts": 0 if one.closed else len(one.settled.conflicts),
         "languages": dict(languages.most_common()),
-        "score": score,
+        "score": _score(scores, one.number),
         "seconds": float(sum(answer.seconds or 0.0 for answer in answers)),
     }
 

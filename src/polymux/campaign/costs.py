@@ -12,6 +12,8 @@ from polymux.records import Example
 
 # Fewer timed labels of a language say little of what it takes.
 TIMED = 10
+# Sums of costs differ by rounding.
+_LEAST = 1e-6
 
 Timed = Iterable[tuple[Example, Iterable[Answer]]]
 
@@ -44,6 +46,17 @@ def measured_rates(costs: Costs, timed: Timed) -> dict[str, float]:
 def cost_by(costs: Costs, rates: Mapping[str, float]) -> Callable[[Example], float]:
     """What an example costs, in the unit of the budget."""
     return cost_of(costs.unit, rates, costs.per)
+
+
+def overrun(costs: Costs, over: float) -> str | None:
+    """A sentence on what was spent beyond the budget; None where nothing was."""
+    if over < _LEAST:
+        return None
+    unit = "labels" if costs.unit == "examples" else costs.unit
+    late = "answers came after others had been given out in their place"
+    why = f"labels took more than expected, or {late}" if costs.unit == "minutes" else late
+    more = f"{over:,.10g} {unit.removesuffix('s') if over == 1 else unit}"
+    return f"{more} more than the budget: {why}, or it was lowered"
 
 
 def paid(

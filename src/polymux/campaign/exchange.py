@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from polymux.annotation import FORMATS, Batch, Sent, Server, format_named
+from polymux.annotation import FORMATS, Batch, Sent, Server, format_named, refuse_other
 from polymux.annotation.canaries import canaries
 from polymux.campaign import steps
 from polymux.campaign.choose import given_out
@@ -21,11 +21,19 @@ from polymux.progress import Progress
 EXCHANGE = "exchange"
 
 
-def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool = False) -> int:
+def export(
+    folder: str | Path,
+    out: str | Path,
+    format_: str,
+    *,
+    conflicts: bool = False,
+    with_canaries: bool = True,
+) -> int:
     """Write what waits for labels as a file of an annotation tool; how many examples.
 
     A choice that was made ahead is given out once nothing else waits. `conflicts` writes what
-    annotators disagree about instead, for one who decides. Where a tool is set up by a file (Label
+    annotators disagree about instead, for one who decides; without canaries nothing shows what the
+    tool did to texts. Where a tool is set up by a file (Label
     Studio's interface), that is written beside it.
 
     Raises:
@@ -38,7 +46,7 @@ def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool
     if made.tasks and settings.task not in made.tasks:
         raise UsageError(f"{format_} has no place for this task", "choose another format")
     with claimed(Path(folder) / EXCHANGE):
-        batch, count = _asked(Path(folder), conflicts=conflicts, suggests=made.suggests)
+        batch, count = _asked(Path(folder), conflicts, with_canaries, suggests=made.suggests)
     path = Path(out)
     files = {path: made.dump(batch)}
     if made.beside is not None:
@@ -51,7 +59,9 @@ def export(folder: str | Path, out: str | Path, format_: str, *, conflicts: bool
     return count
 
 
-def _asked(folder: Path, *, conflicts: bool, suggests: bool) -> tuple[Batch, int]:
+def _asked(
+    folder: Path, conflicts: bool, with_canaries: bool, *, suggests: bool
+) -> tuple[Batch, int]:
     """What people are to be asked now, canaries first, and how many examples that is."""
     state = read_state(folder)
     if not conflicts and state.ahead and not any(one.waiting for one in state.rounds):
@@ -59,7 +69,7 @@ def _asked(folder: Path, *, conflicts: bool, suggests: bool) -> tuple[Batch, int
         state.ledger.add("issued", unless=given_out(given["round"], 0), **given)
         state = read_state(folder)
     asked = steps.asked(state, conflicts=conflicts, suggests=suggests)
-    known = canaries(asked) if state.settings.canaries else ()
+    known = canaries(asked) if with_canaries and state.settings.canaries else ()
     return replace(asked, items=(*known, *asked.items)), len(asked.items)
 
 
@@ -70,6 +80,7 @@ def send(
     project: str,
     *,
     conflicts: bool = False,
+    with_canaries: bool = True,
     progress: Progress | None = None,
 ) -> Sent:
     """Send what waits for labels to a tool's server, with what the model says of it.
@@ -85,7 +96,7 @@ def send(
     read_settings(out)
     server = _server(format_)
     with claimed(out / EXCHANGE):
-        batch, _ = _asked(out, conflicts=conflicts, suggests=True)
+        batch, _ = _asked(out, conflicts, with_canaries, suggests=True)
         return server.send(batch, url, project, progress)
 
 
@@ -104,12 +115,15 @@ def take(
 
     Raises:
         UsageError: no round waits for labels, or another process works on this campaign.
+        InputError: there is no such file, or nothing in it is of this format or campaign.
     """
     out = Path(folder)
     read_settings(out)
     with claimed(out / EXCHANGE):
         state = read_state(out)
-        read = partial(format_named(format_).load, Path(path))
+        load = format_named(format_).load
+        refuse_other(Path(path), format_)
+        read = partial(load, Path(path))
         return steps.take(state, read, str(path), annotator=annotator, decides=decides)
 
 

@@ -7,8 +7,9 @@ labels that are never trained on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count as counting
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,19 @@ def unjudged(state: State, number: int) -> bool:
         return False
     if (_place(state, number) / "control.json").is_file():
         return False
-    drawn = state.slice_of(number)
-    return sum(one.id in drawn for one in state.training(number)) >= LEAST
+    return _random(state, number) >= LEAST
+
+
+def drawn(state: State) -> dict[str, int] | None:
+    """How many labels chance drew so far, and how many it takes to judge by; None: no slice."""
+    if not state.settings.control.share:
+        return None
+    return {"labels": _random(state, len(state.rounds)), "least": LEAST}
+
+
+def _random(state: State, number: int) -> int:
+    slice_ = state.slice_of(number)
+    return sum(one.id in slice_ for one in state.training(number))
 
 
 def judge(state: State, number: int, *, progress: Progress | None) -> None:
@@ -57,9 +69,13 @@ def judge(state: State, number: int, *, progress: Progress | None) -> None:
     asked = _asked(state, number)
     out = _place(state, number)
     out.mkdir(parents=True, exist_ok=True)
-    parts = _out_of_fold(state, number, asked, progress)
+    count = len(asked.slice_) - -(-len(asked.slice_) // state.settings.control.trainings)
+    gains = len(asked.target) >= LEAST and len(asked.chosen) >= count
+    tick = _ticking(state, number, 3 if gains else 1, progress)
+    parts = _out_of_fold(state, number, asked, tick)
     told: dict[str, Any] = {
         "labels": len(asked.slice_),
+        "trained": len(asked.slice_) + len(asked.others),
         "metric": metric(state.settings.task, asked.slice_),
         "pool": asdict(score_interval(np.array(list(parts.values())))),
         "parts": {name: list(one) for name, one in parts.items()},
@@ -69,9 +85,8 @@ def judge(state: State, number: int, *, progress: Progress | None) -> None:
         now, before = (counts(model_of(state, n), asked.target) for n in (number, number - 1))
         told["target"] = asdict(score_interval(now))
         last = difference([now], [before])
-        count = len(asked.slice_) - -(-len(asked.slice_) // state.settings.control.trainings)
-        if len(asked.chosen) >= count:
-            told["gain"] = _gain(state, number, asked, count, progress) | {"at": count}
+        if gains:
+            told["gain"] = _gain(state, number, asked, count, tick) | {"at": count}
     else:
         last = _step(state, number, asked, parts)
     if last is not None:
@@ -79,6 +94,22 @@ def judge(state: State, number: int, *, progress: Progress | None) -> None:
     draft = out / ".control.json.part"
     draft.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     draft.replace(out / "control.json")
+
+
+def _ticking(
+    state: State, number: int, times: int, progress: Progress | None
+) -> Callable[[], None]:
+    """Tells of each training that is done, and of nothing inside it."""
+    total = times * state.settings.control.trainings
+    done = counting(1)
+
+    def tick() -> None:
+        if progress is not None:
+            progress("judging (labels can go out meanwhile)", next(done), total)
+
+    if progress is not None:
+        progress("judging (labels can go out meanwhile)", 0, total)
+    return tick
 
 
 def judgement(state: State, number: int) -> dict[str, Any] | None:
@@ -126,19 +157,20 @@ def of_target(state: State) -> list[Example]:
 
 
 def _out_of_fold(
-    state: State, number: int, asked: _Asked, progress: Progress | None
+    state: State, number: int, asked: _Asked, tick: Callable[[], None]
 ) -> dict[str, tuple[float, float]]:
     """Each example of the slice, scored by a model that learned from all labels but its fold."""
     found: dict[str, tuple[float, float]] = {}
     out = _place(state, number)
     for fold, (held, rest) in enumerate(_blocks(state, asked.slice_)):
-        made = trial(state, out, f"fold-{fold + 1}", [*asked.others, *rest], held, fold, progress)
+        made = trial(state, out, f"fold-{fold + 1}", [*asked.others, *rest], held, fold, None)
+        tick()
         found |= {one.id: (a, b) for one, (a, b) in zip(held, made.tolist(), strict=True)}
     return found
 
 
 def _gain(
-    state: State, number: int, asked: _Asked, count: int, progress: Progress | None
+    state: State, number: int, asked: _Asked, count: int, tick: Callable[[], None]
 ) -> dict[str, Any]:
     """The gain of `count` chosen labels over as many random ones, on the target."""
     chosen: list[Parts] = []
@@ -150,7 +182,8 @@ def _gain(
             ("random", rest, random),
         ):
             tried = f"{name}-{block + 1}"
-            made.append(trial(state, out, tried, labels[:count], asked.target, block, progress))
+            made.append(trial(state, out, tried, labels[:count], asked.target, block, None))
+            tick()
     return asdict(gain(chosen, random))
 
 

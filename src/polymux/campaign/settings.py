@@ -83,7 +83,7 @@ class Settings(_Section):
     on_error: Literal["stop", "skip"] = "stop"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     store: str | None = None
-    """Where encodings are kept, or `off`; none: the user's cache."""
+    """Where encodings are kept, or `off`; none: `store` in the campaign's folder."""
     canaries: bool = True
     """Whether known records go along, which show what a tool does to texts and offsets."""
     settle: Literal["majority", "unanimous"] = "majority"

@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from polymux.annotation import Answer, Batch, Item
-from polymux.annotation.agreement import Rule, Settled, agreement, majority, settle, unanimous
-from polymux.campaign.costs import cost_by, measured_rates, paid
+from polymux.annotation.agreement import (
+    LEAST,
+    Rule,
+    Settled,
+    agreement,
+    majority,
+    settle,
+    unanimous,
+)
+from polymux.campaign.costs import cost_by, measured_rates, overrun, paid
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.settings import Settings, read_settings
 from polymux.errors import InputError
@@ -53,7 +61,8 @@ class Round:
             for name, given in self.answers.items()
             if ADJUDICATOR in given
         }
-        labels = {**found.labels, **{n: label for n, label in decided.items() if label is not None}}
+        labels = {n: label for n, label in found.labels.items() if n not in decided}
+        labels |= {n: label for n, label in decided.items() if label is not None}
         open_ = tuple(one for one in found.conflicts if one.id not in decided)
         return Settled(labels, open_)
 
@@ -121,6 +130,14 @@ class State:
         rounds = self.rounds[:number]
         return [one for part in rounds for one in part.labelled if one.id not in self.held]
 
+    def learned(self, number: int) -> int | None:
+        """How many labels the model of a round was trained on; later answers are not among them."""
+        file = self.place(number) / "model" / "training.json"
+        if not file.is_file():
+            return None
+        count: int = json.loads(file.read_text(encoding="utf-8"))["examples"]
+        return count
+
     @property
     def issued(self) -> list[Example]:
         """Everything that was ever given to people."""
@@ -133,13 +150,16 @@ class State:
 
     @property
     def spent(self) -> float:
-        """What was paid so far: for labels, and in minutes for what was skipped, too."""
+        """What was paid so far: for labels, those in conflict among them; minutes of all answers.
+
+        However many people answer, a label is paid once, unless minutes are told.
+        """
         costs, cost = self.settings.costs, self.cost
         total = 0.0
         for one in self.rounds:
-            labels = one.settled.labels
+            unusable = set(one.unusable)
             for name, answers in one.answers.items():
-                example, is_labelled = one.issued[name], name in labels
+                example, is_labelled = one.issued[name], name not in unusable
                 total += paid(costs, cost, example, answers.values(), is_labelled=is_labelled)
         return total
 
@@ -147,6 +167,11 @@ class State:
     def left(self) -> float:
         """What of the budget is not spent yet."""
         return max(0.0, self.settings.budget - self.spent)
+
+    @property
+    def overrun(self) -> str | None:
+        """What was spent beyond the budget and how that can be, in one sentence; None: nothing."""
+        return overrun(self.settings.costs, self.spent - self.settings.budget)
 
     def missing(self, one: Round) -> float:
         """What of a round nobody could label and nothing took the place of."""
@@ -296,7 +321,7 @@ def agreed(state: State) -> dict[str, dict[str, Any]]:
     }
     asked = {name: one.issued[name] for one in state.rounds for name in one.issued}
     found = agreement(answers, Batch(state.settings.task, state.labels, items(asked)))
-    return {language or "": asdict(one) for language, one in found.items()}
+    return {language or "": asdict(one) | {"least": LEAST} for language, one in found.items()}
 
 
 def _answer(told: Mapping[str, Any]) -> Answer:

@@ -32,6 +32,10 @@ class Taken:
     refused: tuple[InputError, ...]
     known: int
     """Answers that were there before, word for word."""
+    corrected: int = 0
+    """Those of the answers that take the place of another one of the same annotator."""
+    waiting: int = 0
+    """Examples that nobody has answered yet."""
     note: str = ""
     """What the canaries showed."""
 
@@ -63,6 +67,11 @@ def distinct(state: State) -> int:
         kept = [one for one in shard.examples if one.language not in without]
         seen.update(row.tobytes() for row in content_hashes(kept))
     return len(seen)
+
+
+def languages(state: State) -> set[str]:
+    """The languages that the source tells of, those that nobody can annotate among them."""
+    return {one.language or "" for one in pool(state, "source")}
 
 
 def model_path(state: State, number: int) -> str:
@@ -123,7 +132,7 @@ def store_of(state: State) -> str | Path | None:
 def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> Batch:
     """What waits for labels as people are asked; with what the model says of it where wanted.
 
-    `conflicts`: what annotators disagree about instead.
+    `conflicts`: what annotators disagree about instead, with what each of them said.
 
     Raises:
         UsageError: nothing waits.
@@ -134,6 +143,8 @@ def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> B
         wanted = set(open_ if conflicts else one.waiting)
         # A rank is the place in the whole round, the same however often it is exported.
         waiting = [item for item in items(one.issued) if item.id in wanted]
+        if conflicts:
+            waiting = [replace(item, said=tuple(one.answers[item.id].values())) for item in waiting]
         if suggests:
             waiting = [suggested(item, one.issued[item.id], state.labels) for item in waiting]
         found += waiting
@@ -160,10 +171,11 @@ def take(
     rounds = {name: one for one in state.rounds for name in one.issued}
     everything = {name: one.issued[name] for name, one in rounds.items()}
     batch = Batch(state.settings.task, state.labels, items(everything))
-    reading = reading_of(read, place, batch) if state.settings.canaries else Reading()
+    anew = f"polymux export {state.folder} --no-canaries"
+    reading = reading_of(read, place, batch, anew) if state.settings.canaries else Reading()
     good: dict[int, list[Answer]] = {}
     bad: list[InputError] = []
-    known = 0
+    known = corrected = 0
     decided: set[str] = set()
     for answer in _read(batch, reading, read, place):
         if isinstance(answer, InputError):
@@ -177,21 +189,27 @@ def take(
             decided.add(answer.id)
         if decides or answer.annotator is None:
             answer = replace(answer, annotator=ADJUDICATOR if decides else annotator)
-        if _same(rounds[answer.id].answers.get(answer.id, {}).get(answer.annotator), answer):
+        before = rounds[answer.id].answers.get(answer.id, {}).get(answer.annotator)
+        if _same(before, answer):
             known += 1
         else:
+            corrected += before is not None
             good.setdefault(rounds[answer.id].number, []).append(answer)
     for number, answers in good.items():
         told = [_told(answer) for answer in answers]
         state.ledger.add("answers", round=number, file=place, answers=told)
     taken = tuple(answer for answers in good.values() for answer in answers)
-    return Taken(taken, tuple(bad), known, reading.note)
+    answered = {answer.id for answer in taken}
+    waiting = sum(name not in answered for one in state.rounds for name in one.waiting)
+    return Taken(taken, tuple(bad), known, corrected, waiting, reading.note)
 
 
 def _read(batch: Batch, reading: Reading, read: Read, place: str) -> Iterator[Answer | InputError]:
     """Answers to the batch, read as its canaries showed, without them."""
     view = reading.view(replace(batch, items=(*batch.items, *canaries(batch))))
-    for answer in checked(view, read(view), place):
+    found = list(read(view))
+    _refuse_strangers(view, found, place)
+    for answer in checked(view, found, place):
         if isinstance(answer, InputError):
             yield answer
         elif not answer.id.startswith(PREFIX):
@@ -199,6 +217,19 @@ def _read(batch: Batch, reading: Reading, read: Read, place: str) -> Iterator[An
                 yield reading.back(batch, answer)
             except InputError as error:
                 yield InputError(error.what, error.hint, file=place, line=answer.line)
+
+
+def _refuse_strangers(view: Batch, found: Sequence[Answer | InputError], place: str) -> None:
+    """A file of another campaign is one error, not one for each of its lines."""
+    issued = view.by_id
+    names = {answer.id for answer in found if isinstance(answer, Answer)}
+    own = {name for name in names if not name.startswith(PREFIX)}
+    if len(own) > 1 and not own & issued.keys():
+        raise InputError(
+            f"none of its {len(own)} ids is of this campaign; the first is {min(own)!r}",
+            "import what this campaign exported, with its ids untouched",
+            file=place,
+        )
 
 
 def _same(before: Answer | None, now: Answer) -> bool:

@@ -86,7 +86,15 @@ def init(
         typer.Option("--canaries/--no-canaries", help="Known records that show what a tool does."),
     ] = True,
     device: options.Device = "auto",
-    store: options.Store = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="DIR|off",
+            help="Where encodings are kept for next time (RUN/store).",
+            rich_help_panel=options.RUNNING,
+        ),
+    ] = None,
     language: options.Language = None,
     field: options.Fields = [],  # noqa: B006
     on_error: options.OnError = "stop",
@@ -146,7 +154,10 @@ def init(
             settle=settle,
         ),
     )
-    tell(f"{len(state.labels)} labels; next: polymux next {run}")
+    if state.labels:
+        shown = ", ".join(state.labels[:6]) + ", ..." * (len(state.labels) > 6)
+        tell(f"{len(state.labels)} classes ({shown})")
+    tell(f"next: polymux next {run}")
     print(run / "run.toml")
 
 
@@ -185,7 +196,7 @@ def next_(
 
 
 def status(context: typer.Context, run: options.Run, json: options.Json = False) -> None:
-    """Tell what is spent, left and waited for, and the scores so far.
+    """Tell what is spent and left, what is due and the command for it, and the scores so far.
 
     [dim]polymux status health[/dim]
     """
@@ -199,16 +210,24 @@ def status(context: typer.Context, run: options.Run, json: options.Json = False)
     unit = "labels" if told["unit"] == "examples" else told["unit"]
     spent = f"{told['spent']:,.10g} of {told['budget']:,} {unit} spent, {told['left']:,.10g} left"
     print(spent if unit == "labels" else f"{told['labelled']} labels, {spent}")
+    if told["overrun"]:
+        print(told["overrun"])
     if told["rates"]:
         rates = ", ".join(f"{name or '?'} {rate:.3g}" for name, rate in told["rates"].items())
         print(f"{unit} by language: {rates}")
+    if told["control"]:
+        print("\n".join(_judged(told["control"][-1], f"{told['left']:,.10g} {unit}")))
+    elif told["drawn"] and told["drawn"]["labels"] < told["drawn"]["least"]:
+        print(
+            f"{told['drawn']['labels']} of the {told['drawn']['least']} labels drawn at random so "
+            "far that it takes to say what choosing is worth"
+        )
     scores = {one["round"]: one for one in told["scores"]}
     for one in [{"round": 0}, *told["rounds"]]:
         print(_line(one, scores.get(one["round"], {})))
     for language, one in told["agreement"].items():
         print(_agreed(language, one))
-    if told["control"]:
-        print("\n".join(_judged(told["control"][-1], f"{told['left']:,.10g} {unit}")))
+    print(told["due"])
 
 
 def report(
@@ -265,12 +284,15 @@ def replay(
 
 
 def _agreed(language: str, one: dict[str, Any]) -> str:
+    from polymux.report.words import count
+
     figures = {"Krippendorff's alpha": one["alpha"], "span F1": one["span_f1"]}
     shown = [f"{name} {value:.2f}" for name, value in figures.items() if value is not None]
     where = f" in {language}" if language else ""
-    return f"{one['annotators']} annotators agree{where} on {one['items']} examples: " + (
-        ", ".join(shown) or "nothing differs that could be compared"
-    )
+    what = f"agreement of {one['annotators']} annotators{where} on {count(one['items'], 'example')}"
+    if one["items"] < one["least"]:
+        return f"{what}: too few to tell (from {one['least']} on)"
+    return f"{what}: " + (", ".join(shown) or "nothing differs that could be compared")
 
 
 def _judged(one: dict[str, Any], left: str) -> list[str]:

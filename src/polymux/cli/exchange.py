@@ -13,6 +13,7 @@ from polymux.cli.output import print_json, progress, refuse_leftovers, tell
 from polymux.errors import UsageError
 
 if TYPE_CHECKING:
+    from polymux.campaign import Taken
     from polymux.errors import InputError
 
 Url = Annotated[
@@ -38,12 +39,19 @@ def export(
         Path | None, typer.Option("--out", metavar="FILE", help="The file to write.")
     ] = None,
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
-    ] = "jsonl",
+        str | None,
+        typer.Option(
+            "--to", metavar="FORMAT", help="jsonl, csv, label-studio, ...; else as FILE is called."
+        ),
+    ] = None,
     conflicts: Annotated[
         bool,
         typer.Option("--conflicts", help="What annotators disagree about, for one who decides."),
     ] = False,
+    canaries: Annotated[
+        bool,
+        typer.Option("--canaries/--no-canaries", help="Whether the known records go along."),
+    ] = True,
     url: Url = None,
     project: Project = None,
 ) -> None:
@@ -59,13 +67,19 @@ def export(
     if url is not None:
         with progress() as show:
             sent = send(
-                run, to, url, _there(project, out, "--out"), conflicts=conflicts, progress=show
+                run,
+                _named(to, "--to"),
+                url,
+                _there(project, out, "--out"),
+                conflicts=conflicts,
+                with_canaries=canaries,
+                progress=show,
             )
         tell(f"{sent.sent} examples sent, {sent.there} were there")
         print(sent.page)
         return
     file = _here(out, project, "--out")
-    count = write(run, file, to, conflicts=conflicts)
+    count = write(run, file, _of(to, file, "--to"), conflicts=conflicts, with_canaries=canaries)
     tell(f"{count} examples")
     print(file)
 
@@ -95,8 +109,13 @@ def import_(
         Path | None, typer.Argument(metavar="FILE", help="What the tool gave back.")
     ] = None,
     format_: Annotated[
-        str, typer.Option("--from", metavar="FORMAT", help="jsonl, csv, label-studio, ...")
-    ] = "jsonl",
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="jsonl, csv, label-studio, ...; else as FILE is called.",
+        ),
+    ] = None,
     annotator: Annotated[
         str | None,
         typer.Option("--annotator", metavar="NAME", help="Who filled in a file that names nobody."),
@@ -122,16 +141,19 @@ def import_(
     from polymux.campaign import fetch, take
 
     if url is not None:
-        taken = fetch(run, format_, url, _there(project, file, "FILE"), decides=decide)
+        tool = _named(format_, "--from")
+        taken = fetch(run, tool, url, _there(project, file, "FILE"), decides=decide)
     else:
-        taken = take(
-            run, _here(file, project, "FILE"), format_, annotator=annotator, decides=decide
-        )
+        file = _here(file, project, "FILE")
+        taken = take(run, file, _of(format_, file, "--from"), annotator=annotator, decides=decide)
     if json:
         print_json(
             {
                 "taken": len(taken.answers),
+                "corrected": taken.corrected,
+                "skipped": sum(answer.state != "labelled" for answer in taken.answers),
                 "known": taken.known,
+                "waiting": taken.waiting,
                 "note": taken.note,
                 "refused": [_refused(error) for error in taken.refused],
             }
@@ -139,13 +161,45 @@ def import_(
     else:
         if taken.note:
             tell(taken.note)
-        tell("\n".join(str(error) for error in taken.refused[:SHOWN]) or "nothing was refused")
-        print(
-            f"{len(taken.answers)} answers taken, {taken.known} known before, "
-            f"{len(taken.refused)} refused"
-        )
+        for error in taken.refused[:SHOWN]:
+            tell(str(error))
+        print(_told(taken))
     if taken.refused and on_error == "stop":
         raise typer.Exit(2)
+
+
+def _told(taken: Taken) -> str:
+    """What came of an import, in one line; what is none is not told."""
+    from polymux.report.words import count
+
+    skipped = sum(answer.state != "labelled" for answer in taken.answers)
+    parts = {
+        "corrected": taken.corrected,
+        "skipped": skipped,
+        "known before": taken.known,
+        "refused": len(taken.refused),
+        "still waiting": taken.waiting,
+    }
+    more = [f"{number:,} {what}" for what, number in parts.items() if number]
+    return ", ".join([f"{count(len(taken.answers), 'answer')} taken", *more])
+
+
+def _of(format_: str | None, file: Path, option: str) -> str:
+    """The format that was given, or the one that the file's name tells, which is said."""
+    if format_ is not None:
+        return format_
+    from polymux.annotation import format_of
+
+    name = format_of(file)
+    tell(f"{option} {name}, as the file is called")
+    return name
+
+
+def _named(format_: str | None, option: str) -> str:
+    """The format of a server, which no file's name tells."""
+    if format_ is None:
+        raise UsageError(f"--url needs {option}", f"name the tool: {option} label-studio")
+    return format_
 
 
 def _refused(error: InputError) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, TypedDict
 
@@ -141,7 +142,8 @@ def limits_on(pool: EncodedPool, budget: int, told: Budgeting) -> tuple[Limits, 
         UsageError: a language that the pool does not have.
         BudgetError: not even one example is affordable.
     """
-    _refuse_strangers(told, pool.languages_read)
+    there = pool.languages_read
+    refuse_strangers(told, {*there, *told["without"]} if any(there) else there)
     cost = cost_of(told["budget_in"], told["rates"], told["per"])
     terms = partial(_terms, pool, cost, told["one_of"])
     taken: frozenset[Hashable] = frozenset()
@@ -195,7 +197,8 @@ def group_of(example: Example, one_of: str | None) -> Hashable:
     return value
 
 
-def _refuse_strangers(told: Budgeting, languages: set[str]) -> None:
+def refuse_strangers(told: Budgeting, languages: Collection[str]) -> None:
+    """Refuse limits on languages that the pool does not have."""
     named = {*told["at_least"], *told["at_most"], *told["without"]}
     if not named:
         return
@@ -203,9 +206,11 @@ def _refuse_strangers(told: Budgeting, languages: set[str]) -> None:
         raise UsageError(
             "limits name languages, and the pool tells of none", "say where with --language"
         )
-    unknown = sorted(named - languages - set(told["without"]))
+    unknown = sorted(named.difference(languages))
     if unknown:
+        near = get_close_matches(unknown[0], languages, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
         raise UsageError(
             f"the pool has no example of {', '.join(unknown)}",
-            f"it has {', '.join(sorted(name for name in languages if name)[:40])}",
+            f"{meant}it has {', '.join(sorted(name for name in languages if name)[:40])}",
         )

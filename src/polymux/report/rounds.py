@@ -9,6 +9,8 @@ from typing import NotRequired, TypedDict
 from polymux.report import charts
 from polymux.report.card import _environment, _hash, _own_file
 
+# Half a stroke at the end of a whisker.
+_END = 3.0
 _HEIGHT, _LEFT, _RIGHT, _TOP = 210.0, 34.0, 348.0, 12.0
 
 
@@ -26,6 +28,9 @@ class Judged(TypedDict):
 
     round: int
     labels: int
+    """Random ones."""
+    trained: int
+    """All that there were to learn from when it was judged."""
     metric: str
     pool: Estimate
     verdict: str
@@ -38,8 +43,8 @@ class Turn(TypedDict):
     """One round; 0 is the start."""
 
     round: int
-    labels: int
-    """Bought up to and with it."""
+    trained: int | None
+    """Labels that its model learned from; None before it is trained."""
     issued: int
     labelled: int
     unusable: int
@@ -60,6 +65,16 @@ class Agreed(TypedDict):
     annotators: int
     alpha: float | None
     span_f1: float | None
+    least: int
+    """Fewer items say too little."""
+
+
+class Drawn(TypedDict):
+    """Labels that chance drew so far."""
+
+    labels: int
+    least: int
+    """What it takes to judge by."""
 
 
 class RunFacts(TypedDict):
@@ -72,10 +87,14 @@ class RunFacts(TypedDict):
     budget: float
     spent: float
     left: float
+    overrun: str | None
+    """What was spent beyond the budget, and why."""
     unit: str
     metric: str | None
     turns: Sequence[Turn]
     judged: Sequence[Judged]
+    drawn: Drawn | None
+    """None: nothing is drawn at random."""
     agreement: Mapping[str, Agreed]
     changes: Sequence[str]
     """What was changed on the way."""
@@ -86,7 +105,8 @@ class Line(TypedDict):
 
     name: str
     path: str
-    band: str
+    whiskers: str
+    """The intervals; empty where none is known."""
     dots: Sequence[tuple[float, float]]
 
 
@@ -114,17 +134,18 @@ def rounds(facts: RunFacts) -> str:
 
 def learning(facts: RunFacts) -> Drawing | None:
     """The curves of the card; None where nothing was scored."""
-    at = {turn["round"]: float(turn["labels"]) for turn in facts["turns"]}
+    at = {turn["round"]: float(turn["trained"] or 0) for turn in facts["turns"]}
     points: dict[str, list[tuple[float, float, float, float]]] = {}
-    scored = [(t["labels"], t["score"]) for t in facts["turns"] if t["score"] is not None]
+    scored = [(at[t["round"]], t["score"]) for t in facts["turns"] if t["score"] is not None]
     if scored:
-        points["test"] = [(float(x), y, y, y) for x, y in scored]
-    told: Mapping[str, list[tuple[int, Estimate | None]]] = {
-        "target": [] if scored else [(one["round"], one.get("target")) for one in facts["judged"]],
-        "pool": [(one["round"], one["pool"]) for one in facts["judged"]],
+        points["test"] = [(x, y, y, y) for x, y in scored]
+    judged = facts["judged"]
+    told: Mapping[str, list[tuple[float, Estimate | None]]] = {
+        "target": [] if scored else [(at[one["round"]], one.get("target")) for one in judged],
+        "pool": [(float(one["trained"]), one["pool"]) for one in judged],
     }
     for name, estimates in told.items():
-        made = [(at[r], e["value"], e["low"], e["high"]) for r, e in estimates if e is not None]
+        made = [(x, e["value"], e["low"], e["high"]) for x, e in estimates if e is not None]
         if made:
             points[name] = made
     if not points:
@@ -170,19 +191,22 @@ def _line(
 ) -> Line:
     ordered = sorted(points)
     dots = [(across.at(x), up.at(y)) for x, y, _, _ in ordered]
-    lows = [(across.at(x), up.at(low)) for x, _, low, _ in ordered]
-    highs = [(across.at(x), up.at(high)) for x, _, _, high in ordered]
-    wide = lows != highs
-    if len(ordered) == 1:
-        # One round has no line yet: its interval is a bar.
-        (x, low), (_, high) = lows[0], highs[0]
-        lows, highs = [(x - 3, low), (x + 3, low)], [(x - 3, high), (x + 3, high)]
     return Line(
         name=name,
         path=_path(dots),
-        band=_path([*lows, *reversed(highs)]) + "z" if wide else "",
+        whiskers="".join(
+            _whisker(across.at(x), up.at(low), up.at(high))
+            for x, _, low, high in ordered
+            if low < high
+        ),
         dots=dots,
     )
+
+
+def _whisker(x: float, low: float, high: float) -> str:
+    """An interval, with a short stroke at each end."""
+    ends = "".join(f"M{x - _END:g} {y:g}h{2 * _END:g}" for y in (low, high))
+    return f"M{x:g} {low:g}V{high:g}{ends}"
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
