@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from polymux.annotation.batch import Answer, Batch, Item
 from polymux.annotation.differences import both
@@ -55,15 +56,16 @@ def _same_text(item: Item, answer: Answer) -> None:
         back = answer.fields.get(name)
         if back == sent:
             continue
+        what, one, other = name, sent, back
         if isinstance(sent, tuple) and isinstance(back, tuple):
-            name, sent, back = _word(sent, back)
+            what, one, other = _word(sent, back)
         raise InputError(
-            f"{item.id}: {name} changed on the way: {both(sent, back)}",
+            f"{item.id}: {what} changed on the way: {both(one, other)}",
             "import the tool's own export, untouched by a spreadsheet or an editor",
         )
 
 
-def _word(sent: tuple[str, ...], back: tuple[str, ...]) -> tuple[str, str | None, str | None]:
+def _word(sent: tuple[str, ...], back: tuple[str, ...]) -> tuple[str, Any, Any]:
     """The first word that is not as it was, and what it is called."""
     place = next(n for n, (a, b) in enumerate(zip_longest(sent, back), start=1) if a != b)
     count = "" if len(sent) == len(back) else f" ({len(sent)} words were sent, {len(back)} came)"
