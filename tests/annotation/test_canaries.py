@@ -32,6 +32,10 @@ NFD, COLLAPSED = "NFD", "double spaces collapsed"
 UTF_16 = "offsets in UTF-16 units"
 
 
+# The command that a refusal names.
+ANEW = "polymux export RUN --no-canaries"
+
+
 def with_canaries(batch: Batch) -> Batch:
     return replace(batch, items=(*canaries(batch), *batch.items))
 
@@ -61,13 +65,13 @@ def by_a_tool_that(name: str, batch: Batch, *changes: str) -> bytes:
 
 
 def read_as(name: str, path: Path, batch: Batch) -> Reading:
-    return reading_of(partial(FORMATS[name].load, path), str(path), batch)
+    return reading_of(partial(FORMATS[name].load, path), str(path), batch, ANEW)
 
 
 def taken(name: str, batch: Batch, path: Path) -> list[Any]:
     """Answers of a file, read as its canaries show."""
     read = partial(FORMATS[name].load, path)
-    reading = reading_of(read, str(path), batch)
+    reading = reading_of(read, str(path), batch, ANEW)
     view = reading.view(with_canaries(batch))
     return [
         one if isinstance(one, InputError) else reading.back(batch, one)
@@ -192,6 +196,7 @@ def test_what_nothing_explains_is_refused_as_a_whole(
         read_as(name, path, batch)
     assert PREFIX in error.value.what
     assert error.value.file == str(path)
+    assert ANEW in error.value.hint
 
 
 def test_a_file_without_canaries_is_read_and_that_is_said(tmp_path: Path) -> None:

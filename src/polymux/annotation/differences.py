@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+import regex
+
 Value = str | tuple[str, ...] | None
 
 # Longer texts are cut to where they differ.
@@ -20,8 +22,8 @@ def both(sent: Value, back: Value) -> str:
     if sent is None or back is None or not _alike(one, other, place):
         return told
     return (
-        f"{told} (they look alike: at sign {place + 1} {_code(one[place : place + 1])} was sent, "
-        f"{_code(other[place : place + 1])} came)"
+        f"{told} (they look alike: at sign {place + 1} {_code(one, place)} was sent, "
+        f"{_code(other, place)} came)"
     )
 
 
@@ -69,5 +71,7 @@ def _script(sign: str) -> str | None:
     return unicodedata.name(sign, "").split(" ")[0] if sign.isalpha() else None
 
 
-def _code(sign: str) -> str:
-    return f"U+{ord(sign):04X}" if sign else "nothing"
+def _code(text: str, place: int) -> str:
+    """The code points of a sign with all marks on it."""
+    sign = regex.compile(r"\X").match(text, place)
+    return " ".join(f"U+{ord(point):04X}" for point in sign[0]) if sign else "nothing"
