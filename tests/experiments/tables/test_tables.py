@@ -1,0 +1,246 @@
+"""Tables end to end: every file, what they hold, hostile names, results from elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from tests.experiments.tables.worlds import write
+
+from polymux.cli import main
+from polymux.errors import UsageError
+from polymux.experiments.tables import Tables, tables
+from polymux.experiments.tables.latex import escaped, latex
+from polymux.report.table import Table
+
+HOSTILE = "a<script>alert(1)</script>|&\"'`*_$%#{}\\^~\u202e\x07"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    folder = tmp_path_factory.mktemp("tables")
+    configs = {"LP": ["ur"], "Geo": ["te", "mr"]}
+    results = write(folder / "world", trainings=(1, 2), configs=configs)
+    return tables([results], folder / "out", named="knn-uncertainty")
+
+
+def rows(made: Tables, name: str) -> list[dict[str, str]]:
+    with (made.out / "csv" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_file_that_is_told_is_there(whole: Tables) -> None:
+    there = {str(p.relative_to(whole.out)) for p in whole.out.rglob("*") if p.is_file()}
+    assert there == set(whole.files)
+    kinds = {"csv", "latex", "markdown", "figures"}
+    assert {name.split("/")[0] for name in there if "/" in name} == kinds
+
+
+def test_the_lead_says_who_wins_by_how_much_and_how_sure_it_is(whole: Tables) -> None:
+    assert whole.lead[0].startswith(
+        "knn-uncertainty, named before the run, beats the best baseline in 6 of 6 cells (100 %, "
+        "95 % interval 16 to 100); its mean difference is +"
+    )
+    assert "picked after seeing the scores" in whole.lead[1]
+    assert "better beyond its 95 % interval in 6 of 6" in whole.lead[2]
+
+
+def test_every_table_of_strategies_holds_random_and_the_untouched_model(whole: Tables) -> None:
+    shown = [
+        {row[0].split(" (")[0] for row in table.rows}
+        for sheet in whole.sheets
+        if sheet.name not in {"unsure", "luck"}
+        for table in sheet.tables
+    ]
+    assert len(shown) > 10
+    assert [names for names in shown if not {"random", "untouched"} <= names] == []
+
+
+def test_the_scores_are_those_of_the_rows(whole: Tables) -> None:
+    text = (whole.out.parent / "world/results.jsonl").read_text("utf-8")
+    asked = ("Geo", "random", 100)
+    wanted = [
+        row["score"]
+        for row in map(json.loads, text.splitlines())
+        if (row["config"], row["strategy"], row["budget"]) == asked
+    ]
+    (found,) = (
+        r for r in rows(whole, "scores")
+        if (r["config"], r["strategy"], r["budget"]) == ("Geo", "random", "100")
+    )  # fmt: skip
+    assert float(found["mean"]) == pytest.approx(sum(wanted) / len(wanted), abs=1e-6)
+    assert (found["trainings"], found["languages"], found["metric"]) == ("6", "te mr", "accuracy")
+
+
+def test_who_was_named_before_is_told_and_the_rest_is_not(whole: Tables) -> None:
+    named = {r["strategy"] for r in rows(whole, "wins") if r["named_before"] == "true"}
+    assert named == {"knn-uncertainty"}
+
+
+def test_the_manifest_holds_what_the_csv_files_do(whole: Tables) -> None:
+    manifest = json.loads((whole.out / "tables.json").read_text("utf-8"))
+    assert manifest["named_before"] == "knn-uncertainty"
+    assert len(manifest["tables"]["differences"]) == len(rows(whole, "differences"))
+    assert manifest["lead"] == list(whole.lead)
+
+
+def test_figures_are_whole_files_that_ask_no_host(whole: Tables) -> None:
+    figures = sorted((whole.out / "figures").iterdir())
+    assert {f.name.rstrip("0123456789.svg") for f in figures} == {"gain", "curve", "language"}
+    for file in figures:
+        root = ET.fromstring(file.read_text("utf-8"))
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        links = [v for e in root.iter() for n, v in e.attrib.items() if n.endswith("href")]
+        assert all(link.startswith("#") for link in links)
+
+
+def test_the_same_results_give_the_same_bytes(whole: Tables, tmp_path: Path) -> None:
+    again = tables([whole.out.parent / "world"], tmp_path / "out", named="knn-uncertainty")
+    for name in whole.files:
+        assert (again.out / name).read_bytes() == (whole.out / name).read_bytes(), name
+
+
+class Seen(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        told = dict(attrs)
+        self.links += [v for n in ("src", "href", "xlink:href") if (v := told.get(n))]
+        self.ids += [v] if (v := told.get("id")) else []
+
+
+def seen(made: Tables) -> Seen:
+    parser = Seen()
+    parser.feed(made.page.read_text("utf-8"))
+    return parser
+
+
+def test_the_page_runs_no_script_and_asks_no_host(whole: Tables) -> None:
+    parser = seen(whole)
+    assert not parser.tags & {"script", "link", "img", "iframe", "object"}
+    assert all(link.startswith("#") for link in parser.links)
+    assert len(parser.ids) == len(set(parser.ids))
+    assert "default-src 'none'" in whole.page.read_text("utf-8")
+
+
+def hostile(tmp_path: Path) -> Path:
+    file = write(tmp_path, budgets=(10, 100)) / "results.jsonl"
+    told = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    for row in told:
+        row |= dict.fromkeys(("model", "task", "setting", "metric", "experiment"), HOSTILE)
+        row["strategy"] = row["strategy"].replace("knn-uncertainty", HOSTILE)
+        row["config"] = f"={row['config']}{HOSTILE}"
+        row["chosen"] = {HOSTILE: 3, "=x": 2}
+        del row["counts"]
+    file.write_text("\n".join(map(json.dumps, told)), encoding="utf-8")
+    return file
+
+
+def test_names_that_are_code_stay_names_everywhere(tmp_path: Path) -> None:
+    made = tables([hostile(tmp_path / "world")], tmp_path / "out", named=HOSTILE)
+    assert not seen(made).tags & {"script", "img"}
+    assert "<script" not in (made.out / "tables.md").read_text("utf-8")
+    for file in (made.out / "figures").iterdir():
+        assert ET.fromstring(file.read_text("utf-8")).find(".//{*}script") is None
+    assert rows(made, "scores")[0]["config"].startswith("'=")
+    text = (made.out / "latex/scores.tex").read_text("utf-8")
+    assert r"\textless{}script\textgreater{}" in text
+    assert "\x07" not in text
+
+
+def test_latex_shows_every_character_as_it_is() -> None:
+    assert escaped("50 % & $x_1$ [a] #2\n~") == (r"50 \% \& \$x\_1\$ {[}a{]} \#2 \textasciitilde{}")
+    shown = latex(Table("A_b", ["x", "y"], [["1", "−2 ± 3"]]))
+    assert shown.splitlines() == [
+        *(r"\begin{table}", r"\centering", r"\caption{A\_b}", r"\begin{tabular}{lr}"),
+        *(r"\toprule", r"x & y \\", r"\midrule", r"1 & $-$2 $\pm$ 3 \\", r"\bottomrule"),
+        *(r"\end{tabular}", r"\end{table}"),
+    ]
+
+
+def told(made: Tables) -> str:
+    return (made.out / "tables.md").read_text("utf-8")
+
+
+def test_a_table_from_elsewhere_gives_what_it_allows_and_says_what_it_cannot(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "theirs.csv"
+    file.write_text("strategy,score\nEN-FT,30\nrandom,40\nmine,45\n", encoding="utf-8")
+    made = tables([file], tmp_path / "out")
+    assert made.lead[0] == (
+        "mine, the only strategy here, beats the best baseline in 1 of 1 cells (100 %; all share "
+        "task and target, so that no interval can be given); its mean difference is +5.0 points, "
+        "from random +5.0."
+    )
+    for said in ("One seed each", "One budget each", "tell no budget", "does not tell model"):
+        assert said in told(made)
+    assert {r["low"] for r in rows(made, "differences")} == {""}
+    assert not (made.out / "csv/curves.csv").exists()
+
+
+def test_seeds_without_examples_have_intervals_over_seeds(tmp_path: Path) -> None:
+    made = tables([write(tmp_path / "world", counts=False)], tmp_path / "out")
+    found = rows(made, "differences")
+    assert {r["interval_over"] for r in found} == {"seeds"}
+    assert all(float(r["low"]) <= float(r["difference"]) <= float(r["high"]) for r in found)
+
+
+def test_without_a_name_given_before_the_lead_says_that_it_was_picked(tmp_path: Path) -> None:
+    made = tables([write(tmp_path / "world")], tmp_path / "out")
+    assert "the one with the largest mean gain" in made.lead[0]
+    assert "No strategy was named before the run" in made.lead[1]
+
+
+def test_without_any_baseline_scores_are_all_there_is(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.csv"
+    file.write_text("strategy,score,seed\nmine,45,1\nmine,47,2\n", encoding="utf-8")
+    made = tables([file], tmp_path / "out")
+    assert made.lead == ["Nothing here can be compared with a baseline."]
+    assert ["mine", "46.0 ± 1.4"] in [list(row) for row in made.main.rows]
+    assert "There is no row of random" in told(made)
+
+
+def test_a_name_that_no_row_has_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no result is of a strategy knn") as error:
+        tables([write(tmp_path / "world")], tmp_path / "out", named="knn")
+    assert "knn-uncertainty" in error.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def run(arguments: list[Any], capsys: pytest.CaptureFixture[str]) -> str:
+    main([*map(str, arguments)])
+    return capsys.readouterr().out
+
+
+def test_the_command_prints_the_main_table_and_the_paths(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, out = write(tmp_path / "world"), tmp_path / "out"
+    shown = run(["tables", world, "--best", "knn-uncertainty", "--out", out], capsys)
+    assert shown.startswith("knn-uncertainty, named before the run, beats the best baseline")
+    assert "\nknn-uncertainty (named before)  " in shown
+    assert f"\n{out / 'tables.html'}\n" in shown
+    machine = run(["tables", world, "--out", out, "--force", "--json"], capsys)
+    assert json.loads(machine)["out"] == str(out)
+
+
+def test_a_folder_that_holds_something_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(SystemExit) as stop:
+        main(["tables", str(write(tmp_path / "world")), "--out", str(tmp_path / "out")])
+    assert stop.value.code == 2
+    assert "is not empty" in capsys.readouterr().err
