@@ -47,6 +47,33 @@ def test_the_soft_loss_and_its_gradient_are_those_of_the_formula(temperature: fl
     torch.testing.assert_close(logits.grad.double(), exact.grad, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize("bucket", [True, False])
+def test_the_loss_of_picked_words_and_its_gradient_are_those_of_the_formula(
+    bucket: bool, temperature: float
+) -> None:
+    logits = table(5, 11, 1).requires_grad_()
+    p = believed(5, 11, 2)
+    if bucket:
+        target = Sparse(*(top := p.topk(3, dim=1))[::-1], 1 - top.values.sum(1))
+    else:
+        # A word may be drawn twice.
+        target = Sparse(torch.randint(4, (5, 6)), torch.full((5, 6), 1 / 6), None)
+    weights = torch.tensor([0.1, 0.0, 3.0, 1.0, -2.0])
+    ours = soft_cross_entropy(logits, target, temperature)
+    (ours * weights).sum().backward()
+    exact = logits.detach().double().requires_grad_()
+    log_q = (exact / temperature).log_softmax(1)
+    picked = log_q.gather(1, target.ids)
+    theirs = -(target.p.double() * picked).sum(1)
+    if target.rest is not None:
+        theirs = theirs - target.rest.double() * (1 - picked.exp().sum(1)).log()
+    theirs = theirs * temperature**2
+    (theirs * weights).sum().backward()
+    torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(logits.grad.double(), exact.grad, rtol=1e-4, atol=1e-6)
+
+
 def test_the_soft_gradient_is_what_finite_differences_give() -> None:
     logits, p = table(2, 4, 3).requires_grad_(), believed(2, 4, 4)
     soft_cross_entropy(logits, Dense(p)).sum().backward()
