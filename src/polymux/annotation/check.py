@@ -55,20 +55,21 @@ def _same_text(item: Item, answer: Answer) -> None:
         back = answer.fields.get(name)
         if back == sent:
             continue
+        what, shown = name, both(sent, back)
         if isinstance(sent, tuple) and isinstance(back, tuple):
-            name, sent, back = _word(sent, back)
+            what, shown = _word(sent, back)
         raise InputError(
-            f"{item.id}: {name} changed on the way: {both(sent, back)}",
+            f"{item.id}: {what} changed on the way: {shown}",
             "import the tool's own export, untouched by a spreadsheet or an editor",
         )
 
 
-def _word(sent: tuple[str, ...], back: tuple[str, ...]) -> tuple[str, str | None, str | None]:
-    """The first word that is not as it was, and what it is called."""
+def _word(sent: tuple[str, ...], back: tuple[str, ...]) -> tuple[str, str]:
+    """What the first word is called that is not as it was, and both versions of it."""
     place = next(n for n, (a, b) in enumerate(zip_longest(sent, back), start=1) if a != b)
     count = "" if len(sent) == len(back) else f" ({len(sent)} words were sent, {len(back)} came)"
     one, other = (part[place - 1] if place <= len(part) else None for part in (sent, back))
-    return f"word {place}{count}", one, other
+    return f"word {place}{count}", both(one, other)
 
 
 def _fits(batch: Batch, item: Item, label: Label | None) -> None:
