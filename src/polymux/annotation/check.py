@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from polymux.annotation.batch import Answer, Batch, Item
 from polymux.annotation.differences import both
@@ -56,21 +55,21 @@ def _same_text(item: Item, answer: Answer) -> None:
         back = answer.fields.get(name)
         if back == sent:
             continue
-        what, one, other = name, sent, back
+        what, shown = name, both(sent, back)
         if isinstance(sent, tuple) and isinstance(back, tuple):
-            what, one, other = _word(sent, back)
+            what, shown = _word(sent, back)
         raise InputError(
-            f"{item.id}: {what} changed on the way: {both(one, other)}",
+            f"{item.id}: {what} changed on the way: {shown}",
             "import the tool's own export, untouched by a spreadsheet or an editor",
         )
 
 
-def _word(sent: tuple[str, ...], back: tuple[str, ...]) -> tuple[str, Any, Any]:
-    """The first word that is not as it was, and what it is called."""
+def _word(sent: tuple[str, ...], back: tuple[str, ...]) -> tuple[str, str]:
+    """What the first word is called that is not as it was, and both versions of it."""
     place = next(n for n, (a, b) in enumerate(zip_longest(sent, back), start=1) if a != b)
     count = "" if len(sent) == len(back) else f" ({len(sent)} words were sent, {len(back)} came)"
     one, other = (part[place - 1] if place <= len(part) else None for part in (sent, back))
-    return f"word {place}{count}", one, other
+    return f"word {place}{count}", both(one, other)
 
 
 def _fits(batch: Batch, item: Item, label: Label | None) -> None:
