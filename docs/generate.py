@@ -262,6 +262,8 @@ def _told(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, BaseModel):
+        value = value.model_dump(exclude_defaults=True)
     return json.dumps(value)
 
 

@@ -237,6 +237,7 @@ def test_targets_are_carved_from_train_mixed_in_or_given(corpora) -> None:
         ({"choice_seeds": [1]}, "as many choice_seeds as train_seeds"),
         ({"chooser": "large"}, "not among the models"),
         ({"budget": 5}, "did you mean budgets"),
+        ({"configurations": {"../up": {"target": ["hi"]}}}, r"configurations\.\.\./up"),
         ({"strategies": ["plan", "knn-uncertainty"]}, r"needs configurations\.one\.plan"),
     ],
 )

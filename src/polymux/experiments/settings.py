@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -13,6 +13,8 @@ from polymux import selection, toml
 from polymux.errors import UsageError
 from polymux.selection import find_strategy
 
+# What models, configurations and variants are called: folders are named after them.
+Name = Annotated[str, Field(pattern=r"^\w[\w.+ -]*$")]
 # The start model as it is, in results and tables.
 UNTOUCHED = "untouched"
 
@@ -129,14 +131,14 @@ class Experiment(_Section):
     task: Literal["token-classification", "text-classification", "question-answering"]
     setting: str
     """What tables call this kind of experiment, such as low-budget."""
-    models: dict[str, Model] = Field(min_length=1)
+    models: dict[Name, Model] = Field(min_length=1)
     chooser: str | None = None
     """The model that chooses for all; none: each for itself."""
     data: Data
-    configurations: dict[str, Configuration] = Field(min_length=1)
+    configurations: dict[Name, Configuration] = Field(min_length=1)
     strategies: tuple[str, ...] = Field(min_length=1)
     """Names of the table, or of `variants`."""
-    variants: dict[str, Strategy] = {}
+    variants: dict[Name, Strategy] = {}
     best: str = "knn-uncertainty"
     """The strategy that is named before the run, for win rates."""
     budgets: tuple[PositiveInt, ...] = Field(min_length=1)
