@@ -63,6 +63,7 @@ class Data(_Section):
     target: str | None = None
     """The unlabelled target sample; none: configurations say how they come by theirs."""
     test: str
+    """What every model is scored on, by language."""
     languages: tuple[str, ...] = ()
     """None named: all that have a file to choose from, and are not `without`."""
     without: tuple[str, ...] = ("en",)
@@ -72,17 +73,22 @@ class Data(_Section):
     language: str | None = None
     """The field that says the language, alone or before a dash."""
     fields: dict[str, str] = {}
+    """Columns by field, as `--field`."""
     on_error: Literal["stop", "skip"] = "stop"
+    """What a bad example does."""
     most_train: PositiveInt | None = None
     """The first so many examples of each language."""
     most_target: PositiveInt | None = None
+    """Likewise of target samples."""
     most_test: PositiveInt | None = None
+    """Likewise of tests."""
 
 
 class Configuration(_Section):
     """What the model must become good at, and what may be labelled for it."""
 
     target: tuple[str, ...] = Field(min_length=1)
+    """The languages that the model is scored in."""
     source: tuple[str, ...] = ()
     """None named: every language that is not a target."""
     carved: float | None = Field(default=None, gt=0)
@@ -126,9 +132,11 @@ class Experiment(_Section):
     """The whole file."""
 
     name: str = "experiment"
+    """In results; otherwise that of the file."""
     corpus: str
     """What tables call the task."""
     task: Literal["token-classification", "text-classification", "question-answering"]
+    """What the model does."""
     setting: str
     """What tables call this kind of experiment, such as low-budget."""
     models: dict[Name, Model] = Field(min_length=1)
@@ -149,7 +157,9 @@ class Experiment(_Section):
     continued: bool = False
     """In rounds, train from the last round's model, not from the start model."""
     choice_seeds: tuple[NonNegativeInt, ...] = Field(default=(2, 22, 42), min_length=1)
+    """Of what strategies draw."""
     train_seeds: tuple[NonNegativeInt, ...] = Field(default=(2, 22, 42), min_length=1)
+    """Of the order of the rows, dropout and a new head."""
     seeds: Literal["paired", "crossed"] = "paired"
     """Each choice seed with its training seed, or with every one: that tells the luck of the draw
     from that of training."""
