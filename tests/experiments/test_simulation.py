@@ -145,13 +145,15 @@ def test_cells_of_other_settings_are_refused(whole, corpora, tmp_path) -> None:
         write_experiment(corpora)
 
 
+@pytest.mark.parametrize("continued", [False, True])
 def test_in_rounds_the_model_of_the_last_one_chooses_and_no_label_is_bought_twice(
-    corpora, tmp_path
+    corpora, tmp_path, continued: bool
 ) -> None:
     here = tmp_path / "corpora"
     shutil.copytree(corpora, here, ignore=shutil.ignore_patterns("whole", "killed"))
     changes = {
         "rounds": True,
+        "continued": continued,
         "budgets": [4, 8, 11],
         "strategies": ["knn-uncertainty", "gold"],
         "configurations": {"one": {"target": ["hi"]}},

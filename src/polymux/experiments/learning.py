@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -98,12 +99,17 @@ def chain(
     experiment = corpora.experiment
     setting = corpora.setting(first.configuration)
     work = out / "work" / first.name
+    cells = [
+        replace(first, budget=budget, round=number)
+        for number, budget in enumerate(experiment.budgets, start=1)
+    ]
+    known = [kept(out, cell, of) for cell in cells]
+    missing = next((number for number, rows in enumerate(known, 1) if rows is None), len(cells) + 1)
     labelled: list[Example] = []
     rows, current = [], start
-    for number, budget in enumerate(experiment.budgets, start=1):
-        cell = _at(first, number, budget)
+    for cell, done in zip(cells, known, strict=True):
+        number = cell.round
         model = work / f"round-{number}"
-        done = kept(out, cell, of)
         if done is None:
             began = time.perf_counter()
             labelled = labelled + _next(corpora, setting, cell, current, labelled, out, device)
@@ -114,11 +120,8 @@ def chain(
             done = keep(out, cell, of, told, labelled, found, seconds)
         else:
             labelled = [setting.by_id[one] for one in chosen_ids(out, cell)]
-            is_needed = (
-                number < len(experiment.budgets)
-                and kept(out, _at(first, number + 1, experiment.budgets[number]), of) is None
-            )
-            if is_needed:
+            # What the first missing round is chosen by, or goes on from, is made again if need be.
+            if number == missing - 1 or (experiment.continued and number < missing - 1):
                 _trained(experiment, start, current, labelled, model, cell, device)
         rows.append(done)
         if number > 1:
@@ -126,18 +129,6 @@ def chain(
         current = str(model)
     shutil.rmtree(work, ignore_errors=True)
     return rows
-
-
-def _at(first: Cell, number: int, budget: int) -> Cell:
-    return Cell(
-        first.model,
-        first.configuration,
-        first.strategy,
-        first.choice_seed,
-        first.train_seed,
-        budget,
-        number,
-    )
 
 
 def _next(
