@@ -382,7 +382,8 @@ def test_the_command_line_tells_no_token_wherever_it_ends(world: World) -> None:
         ("export RUN --to label-studio --url http://a", "--url needs the project there"),
         ("import RUN --from label-studio", "FILE is missing"),
         ("import RUN b.json --from label-studio --url http://a --project a", "are two goals"),
-        ("export RUN --url http://127.0.0.1 --project a", "jsonl has no server"),
+        ("export RUN --url http://127.0.0.1 --project a", "--url needs --to"),
+        ("export RUN --to jsonl --url http://127.0.0.1 --project a", "jsonl has no server"),
         ("export RUN --to label-studio --url http://x:y@z --project a", "carries a name"),
     ],
 )

@@ -143,7 +143,7 @@ def refuse_other(path: Path, name: str) -> None:
     """Refuse a file that is not there, or plainly is of another format than the one named."""
     if not path.is_file():
         there = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = get_close_matches(path.name, there, n=1)
+        near = get_close_matches(path.name, there, n=1, cutoff=0.8)
         meant = f"did you mean {path.parent / near[0]}? " if near else ""
         raise InputError(
             "there is no such file", f"{meant}give the file that the tool saved", file=str(path)

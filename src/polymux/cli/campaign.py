@@ -320,7 +320,8 @@ def _line(one: dict[str, Any], scores: dict[str, Any]) -> str:
     if one["round"] == 0:
         return f"start model: {shown or 'not scored'}"
     what = f"round {one['round']}: {one['issued']} issued, {one['labelled']} labelled"
-    more = [f"{one[name]} {name}" for name in ("unusable", "waiting", "conflicts") if one[name]]
+    names = {"unusable": "unusable", "waiting": "waiting", "conflicts": "in conflict"}
+    more = [f"{one[name]} {shown_as}" for name, shown_as in names.items() if one[name]]
     return ", ".join([what, *more, *([shown] if shown else [])])
 
 

@@ -80,7 +80,7 @@ def export(
         return
     file = _here(out, project, "--out")
     count = write(run, file, _of(to, file, "--to"), conflicts=conflicts, with_canaries=canaries)
-    tell(f"{count} examples")
+    tell(f"{count} example{'s' * (count != 1)}")
     print(file)
 
 
