@@ -109,7 +109,7 @@ def write_hub(folder: Path, told: Experiment) -> None:
         (place / "README.md").write_text("\n".join([*lines, "---", ""]), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", [name for name in PAPER if "low-budget" not in name])
+@pytest.mark.parametrize("name", PAPER)
 def test_the_papers_experiments_count_data_laid_out_as_on_the_hub(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,8 +120,7 @@ def test_the_papers_experiments_count_data_laid_out_as_on_the_hub(
     monkeypatch.chdir(tmp_path)
     plan = planned(name)
     assert plan["start"] == dict.fromkeys(told.models, ROWS)
-    seeds = 3
-    each = len(told.strategies) * len(told.budgets) * seeds * len(told.models)
+    each = len(told.strategies) * len(told.budgets) * len(told.train_seeds) * len(told.models)
     for key, configuration in told.configurations.items():
         counted = plan["configurations"][key]
         others = set(told.data.languages) - set(configuration.target)

@@ -20,6 +20,7 @@ from polymux.encoders import Model
 from polymux.errors import UsageError
 from polymux.evaluate import label
 from polymux.experiments.settings import UNTOUCHED
+from polymux.folders import write_text
 from polymux.intervals import Parts
 from polymux.records import Example
 from polymux.tasks import TASKS
@@ -71,7 +72,7 @@ def scored(model: Model, tests: Mapping[str, Sequence[Example]]) -> dict[str, Sc
     return found
 
 
-def kept(out: Path, cell: Cell, of: str) -> list[Row] | None:
+def kept(out: Path, cell: Cell, made_of: str) -> list[Row] | None:
     """The rows of a cell that was made before of the same; None: it was not.
 
     Raises:
@@ -81,7 +82,7 @@ def kept(out: Path, cell: Cell, of: str) -> list[Row] | None:
     if not file.is_file():
         return None
     told = json.loads(file.read_text(encoding="utf-8"))
-    if told["of"] != of:
+    if told["of"] != made_of:
         raise UsageError(
             f"{file} was made with other settings, data or start model",
             "give --out another folder, or delete what no longer holds",
@@ -93,7 +94,7 @@ def kept(out: Path, cell: Cell, of: str) -> list[Row] | None:
 def keep(
     out: Path,
     cell: Cell,
-    of: str,
+    made_of: str,
     told: Mapping[str, Any],
     chosen: Sequence[Example],
     found: Mapping[str, Scored],
@@ -104,7 +105,7 @@ def keep(
     Args:
         out: The experiment's folder.
         cell: Which it is.
-        of: A name for all that decides it.
+        made_of: A name for all that decides it.
         told: What the rows say of the experiment: its name, corpus, setting.
         chosen: The labelled examples, best first.
         found: The scores by language.
@@ -140,10 +141,8 @@ def keep(
         }
         for language, one in found.items()
     ]
-    content = {"of": of, "chosen": [one.id for one in chosen], "rows": rows}
-    draft = file.with_name(f".{file.name}.part")
-    draft.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(file)
+    content = {"of": made_of, "chosen": [one.id for one in chosen], "rows": rows}
+    write_text(file, json.dumps(content, ensure_ascii=False) + "\n", force=True)
     return rows
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from polymux.encoders import Model
 from polymux.experiments.pools import Setting
 from polymux.experiments.settings import Experiment, Strategy
+from polymux.folders import write_text
 from polymux.prescribe import select_many
 from polymux.records import Example, Pool
 
@@ -47,7 +48,7 @@ def choose(
     Strategies with the same options share one call. Those that copy the language counts of another
     (`like`) come last, and take the counts that it has for the same budget and seed.
     """
-    made = known or Chosen()
+    made = Chosen() if known is None else Chosen(dict(known.ids), dict(known.seconds))
     plan = experiment.configurations[configuration].plan
     barred = [Pool.of(exclude, experiment.task, name="labelled")] if exclude else []
     shared: dict[str, Any] = {"seed": seed, "exclude": barred, "store": store}
@@ -126,7 +127,4 @@ def write_choices(file: Path, of: Mapping[str, str], made: Chosen) -> None:
     for name, seconds in made.seconds.items():
         ids = {str(budget): chosen for (one, budget), chosen in made.ids.items() if one == name}
         told[name] = {"of": of[name], "seconds": seconds, "ids": ids}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.part")
-    draft.write_text(json.dumps(told, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(file)
+    write_text(file, json.dumps(told, ensure_ascii=False) + "\n", force=True)

@@ -6,10 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
+
+from polymux.errors import WorkError
 
 Key = TypeVar("Key")
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -34,7 +37,13 @@ def hands(workers: int) -> Iterator[Run[Any]]:
             for key, (function, arguments) in tasks.items()
         }
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            try:
+                yield futures[future], future.result()
+            except BrokenProcessPool as error:
+                raise WorkError(
+                    "a worker ended, for want of memory perhaps",
+                    "run it again with fewer --workers: what is finished is kept",
+                ) from error
 
     try:
         yield run

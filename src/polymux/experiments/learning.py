@@ -6,13 +6,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from polymux.encoders import Model
-from polymux.experiments.cells import Cell, Row, Scored, chosen_ids, keep, kept, scored
+from polymux.experiments.cells import Cell, Row, Scored, chosen_ids, keep, scored
 from polymux.experiments.choosing import choose
 from polymux.experiments.pools import Corpora, Setting
 from polymux.experiments.settings import Experiment, Training
@@ -81,54 +80,63 @@ def _corpora(text: str, folder: Path) -> Corpora:
     return Corpora(Experiment.model_validate_json(text), folder)
 
 
-def chain(
-    text: str,
-    folder: Path,
-    out: Path,
-    start: str,
-    first: Cell,
-    of: str,
-    told: Mapping[str, Any],
-    device: str,
-) -> list[list[Row]]:
-    """One campaign: in each round the last model chooses, and one is trained on all so far.
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """All that a worker needs to run one campaign."""
 
-    Rounds that are there are not made again; the model of a round is kept until the next is.
+    experiment: str
+    """As JSON."""
+    folder: Path
+    out: Path
+    start: str
+    first: Cell
+    made_of: Mapping[int, str]
+    """By round that is missing, a name for all that decides it."""
+    told: Row
+    begun: list[str] | None
+    """What the first round is to be trained on; None: it was before."""
+    device: str
+
+
+def chain(campaign: Campaign) -> list[tuple[Cell, list[Row]]]:
+    """In each round the last model chooses, and one is trained on all so far; the missing rounds.
+
+    The model of a round is kept until the next is there; one that a missing round stands on is made
+    again if need be.
     """
-    corpora = _corpora(text, folder)
-    experiment = corpora.experiment
-    setting = corpora.setting(first.configuration)
-    work = out / "work" / first.name
-    cells = [
-        replace(first, budget=budget, round=number)
-        for number, budget in enumerate(experiment.budgets, start=1)
-    ]
-    known = [kept(out, cell, of) for cell in cells]
-    missing = next((number for number, rows in enumerate(known, 1) if rows is None), len(cells) + 1)
+    corpora = _corpora(campaign.experiment, campaign.folder)
+    experiment, out = corpora.experiment, campaign.out
+    setting = corpora.setting(campaign.first.configuration)
+    work = out / "work" / campaign.made_of[max(campaign.made_of)] / campaign.first.name
     labelled: list[Example] = []
-    rows, current = [], start
-    for cell, done in zip(cells, known, strict=True):
-        number = cell.round
+    current = campaign.start
+    made = []
+    for number, budget in enumerate(experiment.budgets, start=1):
+        cell = replace(campaign.first, budget=budget, round=number)
         model = work / f"round-{number}"
-        if done is None:
-            began = time.perf_counter()
-            labelled = labelled + _next(corpora, setting, cell, current, labelled, out, device)
-            seconds = {"choose": time.perf_counter() - began}
-            made = _trained(experiment, start, current, labelled, model, cell, device)
-            found = scored(made, setting.tests)
-            seconds["learn"] = time.perf_counter() - began - seconds["choose"]
-            done = keep(out, cell, of, told, labelled, found, seconds)
+        began = time.perf_counter()
+        if number in campaign.made_of:
+            ids = campaign.begun if number == 1 else None
+            if ids is None:
+                ids = _next(corpora, setting, cell, current, labelled, campaign.device)
+            labelled = labelled + [setting.by_id[one] for one in ids]
+            chosen_after = time.perf_counter() - began
+            how = (experiment, campaign.start, current, labelled, model, cell, campaign.device)
+            found = scored(_trained(*how), setting.tests)
+            seconds = {"choose": chosen_after, "learn": time.perf_counter() - began - chosen_after}
+            name = campaign.made_of[number]
+            made.append((cell, keep(out, cell, name, campaign.told, labelled, found, seconds)))
         else:
             labelled = [setting.by_id[one] for one in chosen_ids(out, cell)]
-            # What the first missing round is chosen by, or goes on from, is made again if need be.
-            if number == missing - 1 or (experiment.continued and number < missing - 1):
-                _trained(experiment, start, current, labelled, model, cell, device)
-        rows.append(done)
+            later = [one for one in campaign.made_of if one > number]
+            if number + 1 in later or (later and experiment.continued):
+                how = (experiment, campaign.start, current, labelled, model, cell, campaign.device)
+                _trained(*how)
         if number > 1:
             shutil.rmtree(work / f"round-{number - 1}", ignore_errors=True)
         current = str(model)
     shutil.rmtree(work, ignore_errors=True)
-    return rows
+    return made
 
 
 def _next(
@@ -137,9 +145,8 @@ def _next(
     cell: Cell,
     current: str,
     labelled: Sequence[Example],
-    out: Path,
     device: str,
-) -> list[Example]:
+) -> list[str]:
     """What a round adds, chosen by the last round's model."""
     experiment = corpora.experiment
     made = choose(
@@ -151,10 +158,9 @@ def _next(
         [cell.budget - len(labelled)],
         seed=cell.choice_seed or 0,
         exclude=labelled,
-        store=out / "store" if cell.round == 1 else None,
     )
     (ids,) = made.ids.values()
-    return [setting.by_id[one] for one in ids]
+    return ids
 
 
 def _trained(
@@ -167,14 +173,13 @@ def _trained(
     device: str,
 ) -> Model:
     """The model of a round, trained if it is not there."""
-    if not (model / "training.json").is_file():
-        fine_tuned(
-            current if experiment.continued else start,
-            experiment.task,
-            labelled,
-            model,
-            how=experiment.further(cell.model),
-            seed=cell.train_seed or 0,
-            device=device,
-        )
+    fine_tuned(
+        current if experiment.continued else start,
+        experiment.task,
+        labelled,
+        model,
+        how=experiment.further(cell.model),
+        seed=cell.train_seed or 0,
+        device=device,
+    )
     return loaded(str(model), experiment.task, experiment.further(cell.model), device)

@@ -17,7 +17,6 @@ def planned(experiment: str | Path) -> dict[str, Any]:
     """
     told = read_experiment(experiment)
     corpora = Corpora(told, folder_of(experiment))
-    trainings = {name: len(told.budgets) * len(told.pairs(name)) for name in told.strategies}
     configurations = {}
     for name in told.configurations:
         setting = corpora.setting(name)
@@ -25,14 +24,19 @@ def planned(experiment: str | Path) -> dict[str, Any]:
         configurations[name] = {
             "source": sum(1 for _ in setting.source),
             "source_languages": len({example.language for example in setting.source}),
-            "target": sum(1 for _ in setting.target),
+            "target": setting.targets,
             "test": {language: len(some) for language, some in setting.tests.items()},
-            "trainings": sum(trainings[name] for name in strategies) * len(told.models),
+            "trainings": sum(len(told.pairs(one, setting.targets)) for one in strategies)
+            * len(told.budgets)
+            * len(told.models),
         }
     return {
         "experiment": told.name,
         "models": {name: model.path for name, model in told.models.items()},
-        "start": {name: sum(1 for _ in corpora.start(name)) for name in told.models},
+        "start": {
+            name: sum(1 for _ in corpora.start(name)) if model.train else 0
+            for name, model in told.models.items()
+        },
         "configurations": configurations,
         "trainings": sum(one["trainings"] for one in configurations.values()),
     }

@@ -36,6 +36,11 @@ class Setting:
     """By target language; all labelled."""
 
     @cached_property
+    def targets(self) -> int:
+        """How many examples the target sample has."""
+        return sum(1 for _ in self.target)
+
+    @cached_property
     def by_id(self) -> Mapping[str, Example]:
         """Whatever may be chosen."""
         pools = [self.source, *([] if self.gold is None else [self.gold])]
@@ -63,7 +68,14 @@ class Corpora:
     def languages(self) -> tuple[str, ...]:
         """Those that may be chosen from."""
         data = self.experiment.data
-        found = data.languages or tuple(_found(anchored(data.train, self.folder)))
+        called = {name: language for language, name in data.names.items()}
+        found = data.languages or tuple(
+            called.get(name, name) for name in _found(anchored(data.train, self.folder))
+        )
+        if not found:
+            raise InputError(
+                "there is no file of any language", "look at data.train", file=data.train
+            )
         return tuple(name for name in found if name not in data.without)
 
     @cached_property
@@ -72,16 +84,16 @@ class Corpora:
         parts = [self.split("train", language) for language in self.languages]
         targets = {t for told in self.experiment.configurations.values() for t in told.target}
         parts += [self.split("test", language) for language in sorted(targets)]
-        parts += [tuple(self.start(name)) for name in self.experiment.models]
+        parts += [tuple(self.start(n)) for n, told in self.experiment.models.items() if told.train]
         found: set[str] = set()
         for part in parts:
             found |= Labelled(part, 0, 0).found
         return tuple(sorted(found))
 
-    def start(self, model: str) -> Pool | list[Example]:
-        """What a model is fine-tuned on first; nothing: it is ready."""
+    def start(self, model: str) -> Pool:
+        """What a model that is not ready is fine-tuned on first."""
         paths = self.experiment.models[model].train
-        return self._pool([anchored(path, self.folder) for path in paths]) if paths else []
+        return self._pool([anchored(path, self.folder) for path in paths])
 
     def setting(self, name: str) -> Setting:
         """The pools of a configuration.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from polymux import selection, toml
-from polymux.errors import UsageError
+from polymux.errors import InputError, UsageError
 from polymux.selection import find_strategy
 
 # What models, configurations and variants are called: folders are named after them.
@@ -172,11 +173,6 @@ class Experiment(_Section):
                 find_strategy(self.rule(name).strategy)
             except UsageError as error:
                 raise ValueError(f"{error.what}; {error.hint}") from error
-        for name, rule in self.variants.items():
-            if rule.like is not None and rule.like not in self.strategies:
-                raise ValueError(
-                    f"variants.{name}.like names {rule.like}: not a strategy asked for"
-                )
         if self.best not in self.strategies:
             raise ValueError(f"best names {self.best}, which is not among the strategies")
         if self.chooser is not None and self.chooser not in self.models:
@@ -190,6 +186,24 @@ class Experiment(_Section):
         return self
 
     @model_validator(mode="after")
+    def _vary(self) -> Experiment:
+        for name, rule in self.variants.items():
+            if name in {*selection.STRATEGIES, UNTOUCHED}:
+                raise ValueError(f"variants.{name} has the name of something else: rename it")
+            if (rule.strategy == "same-distribution") != (rule.like is not None):
+                raise ValueError(f"variants.{name}: same-distribution needs like, others have none")
+            if rule.like is not None and rule.like not in self.strategies:
+                raise ValueError(f"variants.{name}.like names {rule.like}, which is not asked for")
+            if rule.like is not None and self.rule(rule.like).like is not None:
+                raise ValueError(f"variants.{name}.like names {rule.like}, which copies itself")
+        copies = [name for name in self.strategies if self.rule(name).like is not None]
+        if self.rounds and copies:
+            raise ValueError(f"in rounds no choice is copied: leave {', '.join(copies)} out")
+        if "same-distribution" in self.strategies:
+            raise ValueError("same-distribution copies a strategy: name it in a variant's like")
+        return self
+
+    @model_validator(mode="after")
     def _have_targets(self) -> Experiment:
         for name, told in self.configurations.items():
             if self.data.target is None and told.carved is None and told.sample is None:
@@ -200,22 +214,25 @@ class Experiment(_Section):
                 raise ValueError(f"the strategy plan needs configurations.{name}.plan")
         return self
 
-    def pairs(self, name: str) -> tuple[tuple[int, int], ...]:
+    def pairs(self, name: str, targets: int) -> tuple[tuple[int, int], ...]:
         """Choice seed and training seed of every repetition of a strategy.
 
-        One that draws nothing has one choice, whatever the seed: it goes by the first.
+        One that draws nothing for so many target examples has one choice, whatever the seed: it
+        goes by the first.
         """
         first = self.choice_seeds[0]
-        if not self._is_seeded(name):
+        if not self._is_seeded(name, targets):
             return tuple((first, t) for t in self.train_seeds)
         if self.seeds == "paired":
             return tuple(zip(self.choice_seeds, self.train_seeds, strict=True))
         return tuple((c, t) for c in self.choice_seeds for t in self.train_seeds)
 
-    def _is_seeded(self, name: str) -> bool:
+    def _is_seeded(self, name: str, targets: int) -> bool:
         rule = self.rule(name)
         strategy = find_strategy(rule.strategy)
-        if not isinstance(strategy, selection.Strategy) or strategy.is_seeded:
+        if not isinstance(strategy, selection.Strategy):
+            return True
+        if strategy.seeded_from is not None and targets >= strategy.seeded_from:
             return True
         return rule.average != "mean" or rule.prefilter is not None or rule.screen != "off"
 
@@ -228,6 +245,7 @@ class Experiment(_Section):
         return self.variants.get(name, Strategy(strategy=name))
 
 
+_VARIABLE = re.compile(r"\$\{?(\w+)")
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -266,6 +284,15 @@ def folder_of(experiment: str | Path) -> Path:
 
 
 def anchored(path: str, folder: Path) -> str:
-    """A PATH of the file with its variables, relative to the file's folder."""
+    """A PATH of the file with its variables, relative to the file's folder.
+
+    Raises:
+        InputError: a variable is not set.
+    """
     filled = os.path.expandvars(path)
-    return filled if "://" in filled or Path(filled).is_absolute() else str(folder / filled)
+    missing = _VARIABLE.search(filled)
+    if missing is not None:
+        raise InputError(
+            f"{missing[1]} is not set in the environment: {path}", f"export {missing[1]}=..."
+        )
+    return filled if "://" in filled else str(folder / filled)

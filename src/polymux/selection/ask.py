@@ -73,8 +73,9 @@ class Strategy:
     """Of `languages`, `quotas`, `gold`: what the user has to give."""
     is_prefix_consistent: bool = False
     """Whether the choice for 100 is the first 100 of the choice for 1000."""
-    is_seeded: bool = True
-    """Whether another seed may give another choice (average-dist: with `average="mean"` not)."""
+    seeded_from: int | None = 0
+    """Target examples from which another seed may give another choice; None: never, but for what
+    options draw."""
     is_drawn: bool = False
     """Whether content hashes alone decide, and no number that a model gives."""
 

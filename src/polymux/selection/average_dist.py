@@ -84,5 +84,5 @@ AVERAGE_DIST = Strategy(
     _begin,
     in_order,
     is_prefix_consistent=True,
-    is_seeded=False,
+    seeded_from=None,
 )

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from polymux.selection.ask import Strategy
-from polymux.selection.near import Near, begin_near, by_blocks, ranked
+from polymux.selection.near import TARGETS, Near, begin_near, by_blocks, ranked
 
 # A smaller drop, as a share of what the first pick leaves, is rounding and no gain.
 NO_GAIN = 1e-6
@@ -74,4 +74,5 @@ COVERAGE = Strategy(
     begin_near,
     ranked(coverage),
     is_prefix_consistent=True,
+    seeded_from=TARGETS + 1,
 )

@@ -110,5 +110,5 @@ KNN_UNCERTAINTY = Strategy(
     "of the union of every target's k nearest, the least sure (DeMuX 3.3)",
     begin_nearest,
     knn_uncertainty,
-    is_seeded=False,
+    seeded_from=None,
 )

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polymux.selection.ask import Strategy
-from polymux.selection.near import Near, begin_near, by_blocks, ranked
+from polymux.selection.near import TARGETS, Near, begin_near, by_blocks, ranked
 
 # The variance of a label's noise, where that of the unknown is 1.
 NOISE = 0.1
@@ -124,10 +124,12 @@ TRANSDUCTIVE = Strategy(
     begin_near,
     ranked(transductive(alike)),
     is_prefix_consistent=True,
+    seeded_from=TARGETS + 1,
 )
 TRANSDUCTIVE_UNCERTAINTY = Strategy(
     "transductive, each gain times how much less sure x is than the surest candidate",
     begin_near,
     ranked(transductive(unsure)),
     is_prefix_consistent=True,
+    seeded_from=TARGETS + 1,
 )

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polymux.selection.ask import Strategy
-from polymux.selection.near import ROWS_AT_ONCE, Near, begin_near, ranked
+from polymux.selection.near import ROWS_AT_ONCE, TARGETS, Near, begin_near, ranked
 
 # Alignment against diversity, as in the release, whose distances are in units that the user gives;
 # here the typical distance is the unit.
@@ -171,4 +171,5 @@ TRANSPORT = Strategy(
     begin_near,
     ranked(transport),
     is_prefix_consistent=True,
+    seeded_from=TARGETS + 1,
 )

@@ -32,7 +32,7 @@ UNCERTAINTY = Strategy(
     lambda ask, size: Smallest(ask.depth, least_sure(ask.measure)),
     in_order,
     is_prefix_consistent=True,
-    is_seeded=False,
+    seeded_from=None,
 )
 
 
@@ -73,5 +73,5 @@ UNCERTAINTY_KNN = Strategy(
     "of the ratio x B least sure, the nearest to any target example (DeMuX 9)",
     _begin_wide,
     uncertainty_knn,
-    is_seeded=False,
+    seeded_from=None,
 )
