@@ -1,9 +1,10 @@
 """Finished experiments as pages of docs/results.
 
-    python benchmarks/proof.py docs/results/choosing-udpos.md runs/udpos "Parts of speech"
+    python benchmarks/proof.py docs/results/choosing-udpos.md runs/udpos Parts LP=looked/LP
 
 RUN is what `polymux simulate PRESET --out RUN` left. The page holds what `polymux tables` says of
-it but for the long list of all differences, with the commands, and what each strategy chose.
+it but for the long list of all differences, with the commands, and what each strategy chose; and,
+where folders of `polymux diagnose --out` are named after targets, what it measured before.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +58,38 @@ def chosen(made: dict[str, Any]) -> str:
 
 
 def seconds(run: Path) -> str:
-    """What a training took, and how many there are."""
+    """What all cells took, and how many there are."""
     rows = [json.loads(line) for line in (run / "results.jsonl").read_text("utf-8").splitlines()]
     spent = {row["counts"]: sum(row["seconds"].values()) for row in rows}
     hours = sum(spent.values()) / 3600
-    return f"{len(spent):,} trainings and {len(rows):,} rows; {hours:.1f} hours of one core."
+    return f"{len(spent):,} cells; {hours:.1f} hours of one core that others used too."
 
 
-def page(run: Path, title: str) -> str:
+def diagnosed(folders: Mapping[str, Path]) -> str:
+    """What was measured before a label was bought, a line a target."""
+    titles = ["target", "examples", "out of reach", "r(1)", "r(8)", "r(64)", "right / says"]
+    titles.append("of ten nearest in its language: plain, centred, whitened")
+    lines = [f"| {' | '.join(titles)} |", f"|---|{'--:|' * (len(titles) - 1)}"]
+    for name, folder in folders.items():
+        checks = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))["checks"]
+        measured = {key: one["measured"] for key, one in checks.items()}
+        curve = {one["k"]: one for one in measured["correlation"]["curve"]}
+        r = [
+            f"{curve[k]['r']:.2f} ({curve[k]['low']:.2f} to {curve[k]['high']:.2f})"
+            for k in (1, 8, 64)
+        ]
+        sure = measured["calibration"]["pools"]["target"]
+        far = len(measured["reach"]["out_of_reach"]) / measured["reach"]["targets"]
+        near = [measured["clusters"][kind]["of_ten"] for kind in ("plain", "centred", "whitened")]
+        lines.append(
+            f"| {name} | {measured['size']['examples']} | {far:.0%} | "
+            f"{' | '.join(r)} | {sure['accuracy']['value']:.0%} / {sure['confidence']:.0%} | "
+            f"{', '.join(f'{one:.0%}' for one in near)} |"
+        )
+    return "\n".join(lines)
+
+
+def page(run: Path, title: str, looked: Mapping[str, Path]) -> str:
     """A page of docs/results."""
     asked = json.loads((run / "experiment.json").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as place:
@@ -87,9 +113,12 @@ def page(run: Path, title: str) -> str:
              "exceeds the gain"}  # fmt: skip
     sections += [f"## {names[key]}\n\n{texts[key].strip()}\n" for key in KEPT if key in texts]
     sections.append(f"## Languages chosen at the last budget\n\n{chosen(made)}\n")
+    if looked:
+        sections.append(f"## What `polymux diagnose` measured before\n\n{diagnosed(looked)}\n")
     return "\n".join(sections)
 
 
 if __name__ == "__main__":
-    target, folder, name = sys.argv[1:]
-    Path(target).write_text(page(Path(folder), name), encoding="utf-8")
+    target, folder, name, *named = sys.argv[1:]
+    places = {one.partition("=")[0]: Path(one.partition("=")[2]) for one in named}
+    Path(target).write_text(page(Path(folder), name, places), encoding="utf-8")

@@ -30,6 +30,12 @@ def test_every_rule_names_a_strategy_that_needs_nothing_and_pages_that_exist() -
         assert all((DOCS / page).is_file() for page in rule.results)
 
 
+def test_every_rule_but_the_last_rests_on_results() -> None:
+    pages = [page for rule in RULES[:-1] for page in rule.results]
+    assert pages
+    assert all(page.startswith("results/") for page in pages)
+
+
 def test_the_last_rule_holds_whatever_is_known() -> None:
     assert RULES[-1].when(Facts(task="question-answering"))
     assert not RULES[-1].measured

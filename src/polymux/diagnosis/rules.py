@@ -67,6 +67,16 @@ class Recommendation:
 # The first that holds is taken, and the last always holds. A rule needs results of its own.
 RULES: tuple[Rule, ...] = (
     Rule(
+        name="words",
+        when=lambda facts: facts.task == "token-classification",
+        strategy="knn-uncertainty",
+        reason=(
+            "on parts of speech it gained 4.0 points over random choice (1.1 to 8.1, three "
+            "targets, 10 and 100 labels); it was named before the run"
+        ),
+        results=("results/choosing-udpos.md",),
+    ),
+    Rule(
         name="default",
         when=lambda facts: True,
         strategy="knn-uncertainty",
