@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.selection.worlds import World, world
 
-from polymux.selection import STRATEGIES, Choice, Strategy, choose, look_at
+from polymux.selection import STRATEGIES, Choice, Strategy, choose, look_at, near
 from polymux.selection.ties import TIES, weigh
 from polymux.selection.twice import Gap, Twice
 
@@ -196,6 +196,47 @@ def test_passing_over_a_near_duplicate_is_a_tie_where_its_distance_is() -> None:
     assert gaps[0].row == 1
     farther = on_a_line([1.0, 1.6, 3.0, 9.0], [0.0] * 4, [0.0])
     assert not any(gap.is_tie for gap in weighed("average-dist", then, farther, 2, least=0.5))
+
+
+GREEDY = ["coverage", "transductive", "transductive-uncertainty", "transport"]
+
+
+@pytest.mark.parametrize("name", GREEDY)
+@settings(max_examples=12)
+@given(seed=st.integers(0, 10**6))
+def test_a_pick_among_passed_over_near_duplicates_is_a_tie_where_its_key_is(name, seed) -> None:
+    w = world(40, targets=3, seed=seed, ties=True)
+    then = answer(name, shaken(w, seed), 8, 0.3)
+    now = answer(name, shaken(w, seed + 1), 8, 0.3)
+    assume(then.rows.tolist() != now.rows.tolist())
+    found = weighed(name, then, shaken(w, seed + 1), 8, 0.3)
+    assert found
+    assert [gap for gap in found if not gap.is_tie] == []
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_a_pick_from_the_end_of_a_ranking_without_near_duplicates_is_no_tie(name) -> None:
+    w = world(40, targets=3, seed=1)
+    now, last = answer(name, w, 8, 0.3), answer(name, w, 40).rows[-1]
+    (gap,) = weighed(name, Choice(np.append(now.rows[:3], [last])), w, 4, 0.3)
+    assert gap.row == last
+    assert not gap.is_tie
+
+
+def test_a_pick_that_is_no_candidate_is_held_against_the_lists(monkeypatch) -> None:
+    # At k = 1 the two targets have the first two, and only those, as candidates.
+    monkeypatch.setattr(near, "CANDIDATES", 2)
+    w = on_a_line([0.0, 9.0, 9.00001, 4.0], [0.0] * 4, [0.0, 9.0])
+    now = answer("coverage", w, 2)
+    assert sorted(now.rows.tolist()) == [0, 1]
+    other = np.where(now.rows == 1, 2, now.rows)
+    (gap,) = weighed("coverage", Choice(other), w, 2)
+    assert gap.comparison == "distance among the 1 nearest of a target"
+    assert gap.is_tie
+    far = np.where(now.rows == 1, 3, now.rows)
+    (gap,) = weighed("coverage", Choice(far), w, 2)
+    assert gap.gap == pytest.approx(4)
+    assert not gap.is_tie
 
 
 @pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "gold"])

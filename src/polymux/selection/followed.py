@@ -14,14 +14,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
-from polymux.selection.near import Near, begin_near, layers
+from polymux.selection.near import EQUAL, Near, begin_near, layers
 from polymux.selection.summaries import Nearest
 from polymux.selection.twice import Gap, Twice, slack
 
 # Ways that are followed at once.
 MOST_WAYS = 8
-# Scores that differ by a smaller share are equal but for rounding.
-EQUAL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,39 +70,38 @@ def follow(start: Start, comparison: str) -> Callable[[Twice], list[Gap]]:
 
     def weigh(twice: Twice) -> list[Gap]:
         found: list[Gap] = []
-        for near, seen, k, then, now in _layers(twice):
+        for near, seen, k, then in _layers(twice):
             off = slack(near.target, near.embeddings)
-            way = start(near, twice, off)
-            if twice.first_only:
-                found += _first(way, near, comparison, (then, now), off)
-                continue
-            inside = np.isin(then, near.rows)
-            found += _strangers(then[~inside], seen, k, twice, off)
-            found += _picks(way, near, comparison, then[inside], off)
+            if not twice.first_only:
+                inside = np.isin(then, near.rows)
+                found += _strangers(then[~inside], seen, k, twice, off)
+                found += _picks(start(near, twice, off), near, comparison, then[inside], off)
+            elif twice.now[-1] in near.rows:
+                found += _first(start(near, twice, off), near, comparison, twice, off)
         return found
 
     return weigh
 
 
-def _layers(
-    twice: Twice,
-) -> Iterator[tuple[Near, Nearest, int, Int[np.ndarray, "picks"], Int[np.ndarray, "picks"]]]:
-    """Layer by layer: its candidates, its lists, their k, and what was picked in it."""
+def _layers(twice: Twice) -> Iterator[tuple[Near, Nearest, int, Int[np.ndarray, "picks"]]]:
+    """Layer by layer: its candidates, the lists, their k, and what was picked at its ranks."""
     size: int | None = None
-    done = 0
-    while done < len(twice.then):
+    missing, found = len(twice.now), list[tuple[Int[np.ndarray, "m"], int]]()
+    while missing:
         seen = begin_near(twice.ask, size)
         twice.look(seen)
-        done, found = 0, []
+        missing, found = len(twice.now), []
         for layer in layers(seen):
-            if layer is None or done >= len(twice.then):
+            if layer is None or not missing:
                 break
-            found.append((layer, slice(done, done + len(layer[0]))))
-            done += len(layer[0])
+            found.append(layer)
+            missing -= int(np.isin(twice.now, layer[0]).sum())
         size = 4 * seen.k
-    for (rows, k), part in found:
+    rank = 0
+    for rows, k in found:
         near = Near.of(rows, seen.target, twice.ask.measure, twice.fetch)
-        yield near, seen, k, twice.then[part], twice.now[part]
+        yield near, seen, k, twice.then[rank : rank + len(rows)]
+        rank += len(rows)
 
 
 def _strangers(
@@ -140,21 +137,15 @@ def _picks(
     return found
 
 
-def _first(
-    way: Way,
-    near: Near,
-    comparison: str,
-    ends: tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]],
-    off: float,
-) -> list[Gap]:
+def _first(way: Way, near: Near, comparison: str, twice: Twice, off: float) -> list[Gap]:
     """Where near-duplicates are passed over: the one pick that differs, against this run's ranking.
 
     Between the picks that both share and this run's next one some may have been passed over; the
     other pick may have come at any of these places.
     """
     places = {int(row): place for place, row in enumerate(near.rows)}
-    shared = {places[row] for row in ends[0][:-1].tolist() if row in places}
-    other, last = places.get(int(ends[0][-1])), places[int(ends[1][-1])]
+    shared = {places[row] for row in twice.then[:-1].tolist() if row in places}
+    other, last = places.get(int(twice.then[-1])), places[int(twice.now[-1])]
     if other is None:
         return []
     told: list[tuple[float, float, float]] = []

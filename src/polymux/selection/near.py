@@ -29,6 +29,8 @@ TARGETS = 1_000
 LISTED = 2**18
 # Later layers may go so many times deeper into the lists.
 DEEPER = 4
+# Numbers that differ by a smaller share are equal but for rounding.
+EQUAL = 1e-9
 # Rows of a table that are computed together.
 ROWS_AT_ONCE = 64
 

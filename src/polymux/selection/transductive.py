@@ -12,12 +12,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polymux.selection.ask import Strategy
-from polymux.selection.near import TARGETS, Near, begin_near, by_blocks, ranked
+from polymux.selection.near import EQUAL, TARGETS, Near, begin_near, by_blocks, ranked
 
 # The variance of a label's noise, where that of the unknown is 1.
 NOISE = 0.1
-# Gains that differ by less than this share are equal but for rounding: content hashes decide.
-EQUAL = 1e-9
 
 # Labels that room is made for at first; then it doubles.
 FIRST_LABELS = 64
@@ -78,7 +76,7 @@ class Posterior:
 
 
 def best(scores: Float[np.ndarray, "candidates"]) -> int:
-    """The place of the largest score; the first of those that are as large but for rounding."""
+    """The place of the largest score; by content hash, of those as large but for rounding."""
     largest = scores.max()
     return int(np.argmax(scores >= largest - EQUAL * abs(largest)))
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from polymux.selection.ask import Strategy
-from polymux.selection.near import ROWS_AT_ONCE, TARGETS, Near, begin_near, ranked
+from polymux.selection.near import EQUAL, ROWS_AT_ONCE, TARGETS, Near, begin_near, ranked
 
 # Alignment against diversity, as in the release, whose distances are in units that the user gives;
 # here the typical distance is the unit.
@@ -20,8 +20,6 @@ ALPHA = 0.5
 RADIUS = 0.15
 # A target's mass goes to no more candidates.
 FARTHEST = 1_000
-# Masses that differ by a smaller share are equal but for rounding.
-EQUAL = 1e-9
 # An example that keeps less than this share of what it stood for has nothing left: one nearer than
 # a thirtieth of the radius is chosen.
 SPENT = 1e-3

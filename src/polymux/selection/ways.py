@@ -161,8 +161,8 @@ class _Spreading:
         held = np.maximum(hold.held, 0.0)
         may = self.is_free & (held + hold.held_off > 0)
         may &= hold.kept + hold.kept_off > SPENT
-        scores = np.where(may, held * hold.kept, -np.inf)
-        off = hold.held_off * hold.kept + held * hold.kept_off
+        scores = np.where(self.is_free, np.where(may, held * hold.kept, 0.0), -np.inf)
+        off = np.where(may, hold.held_off * hold.kept + held * hold.kept_off, 0.0)
         pick = heaviest(left(hold.held, hold.kept), self.nearest) if own else None
         return Keys(scores, off, pick, lambda place: self._take(hold, place), self.nearest)
 
