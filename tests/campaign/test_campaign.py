@@ -274,7 +274,7 @@ def test_a_refused_answer_shows_both_versions_and_the_good_part_is_kept(
     assert len(taken.answers) == 2
     (refused,) = taken.refused
     assert "CHANGED" in refused.what
-    assert ascii(sent) in refused.what
+    assert repr(sent) in refused.what
     assert (refused.file, refused.line) == (str(sheet), 3)
 
 

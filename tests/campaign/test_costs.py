@@ -162,7 +162,7 @@ def test_minutes_add_up_with_several_annotators() -> None:
 def test_a_language_that_is_used_up_stops_nothing(world: World, tmp_path: Path) -> None:
     update = {
         "budget": 70,
-        "limits": Limits(at_least={"de": 40}, without=("fr",)),
+        "limits": Limits(at_least={"de": 40}),
         "control": Control(share=0.0),
     }
     # The first round has room for 35 of them.
