@@ -196,6 +196,24 @@ def test_seeds_without_examples_have_intervals_over_seeds(tmp_path: Path) -> Non
     assert all(float(r["low"]) <= float(r["difference"]) <= float(r["high"]) for r in found)
 
 
+def refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def test_an_infinite_f_is_null_to_every_reader_of_json(tmp_path: Path) -> None:
+    world = write(tmp_path / "world", trainings=(1, 2), budgets=(10,), counts=False)
+    file = world / "results.jsonl"
+    told = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    for row in told:
+        row["score"] = 0.4 + (row["choice_seed"] or 0) / 100
+    file.write_text("\n".join(map(json.dumps, told)), encoding="utf-8")
+    made = tables([world], tmp_path / "out")
+    text = (made.out / "tables.json").read_text("utf-8")
+    found = json.loads(text, parse_constant=refuse)["tables"]["luck"]
+    assert {(row["f"], row["p"]) for row in found} == {(None, 0.0)}
+    assert {row["f"] for row in rows(made, "luck")} == {""}
+
+
 def test_without_a_name_given_before_the_lead_says_that_it_was_picked(tmp_path: Path) -> None:
     made = tables([write(tmp_path / "world")], tmp_path / "out")
     assert "the one with the largest mean gain" in made.lead[0]

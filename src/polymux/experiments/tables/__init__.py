@@ -205,4 +205,4 @@ def _manifest(
             for sheet in made
         },
     }
-    return json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
