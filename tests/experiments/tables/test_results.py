@@ -122,6 +122,23 @@ def test_a_table_with_two_columns_is_enough_and_what_it_lacks_is_told(tmp_path: 
     assert "intervals over them cannot be given" in said
 
 
+def test_a_name_keeps_its_spelling_unless_it_is_another_one_here(tmp_path: Path) -> None:
+    given = ("MyName", "EN-FT", "Rand", "KNN-Uncertainty", "Gold", "İKİ", "egalitarian")
+    found = read([table(tmp_path, "\n".join(["strategy,score", *(f"{n},40" for n in given)]))])
+    assert [row.strategy for row in found.rows] == [
+        *("MyName", "untouched", "random", "knn-uncertainty", "gold", "İKİ", "egalitarian")
+    ]
+    assert found.notes[-1] == (
+        "theirs.csv: strategies were read under other names: EN-FT as untouched, Rand as random, "
+        "KNN-Uncertainty as knn-uncertainty, Gold as gold."
+    )
+
+
+def test_nothing_is_said_of_names_that_were_kept(tmp_path: Path) -> None:
+    found = read([table(tmp_path, "strategy,score\nrandom,40\nMyName,45\n")])
+    assert not [note for note in found.notes if "names" in note]
+
+
 def test_a_whole_table_is_read_by_its_header_in_any_order(tmp_path: Path) -> None:
     head = "score,Language,seed,budget,setting,config,task,model,strategy,round,mine"
     found = read([table(tmp_path, f'{head}\n0.5,ur,2,100,rounds,LP,ner,"a, b",gold,3,x\n')])

@@ -196,6 +196,21 @@ def test_seeds_without_examples_have_intervals_over_seeds(tmp_path: Path) -> Non
     assert all(float(r["low"]) <= float(r["difference"]) <= float(r["high"]) for r in found)
 
 
+@pytest.mark.parametrize(
+    ("asked", "named"), [("MyName", "MyName"), ("KNN-Uncertainty", "knn-uncertainty")]
+)
+def test_a_strategy_is_named_as_the_table_from_elsewhere_spells_it(
+    tmp_path: Path, asked: str, named: str
+) -> None:
+    file = tmp_path / "theirs.csv"
+    told_of = "strategy,score\nEN-FT,30\nRand,40\nMyName,45\nKNN-Uncertainty,50\n"
+    file.write_text(told_of, encoding="utf-8")
+    made = tables([file], tmp_path / "out", named=asked)
+    assert made.lead[0].startswith(f"{named}, named before the run, beats")
+    with pytest.raises(UsageError, match="no result is of a strategy myname"):
+        tables([file], tmp_path / "other", named="myname")
+
+
 def refuse(constant: str) -> None:
     raise ValueError(constant)
 

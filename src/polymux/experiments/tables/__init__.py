@@ -14,6 +14,7 @@ from polymux import __version__
 from polymux.errors import UsageError
 from polymux.experiments.tables import comparisons, sheets, told
 from polymux.experiments.tables.curves import curves
+from polymux.experiments.tables.elsewhere import meant
 from polymux.experiments.tables.gains import gains
 from polymux.experiments.tables.grid import Cell, Grid, grid
 from polymux.experiments.tables.latex import latex
@@ -76,7 +77,7 @@ def tables(
     check_free(out, force=force)
     results = read(paths)
     ordered = grid(results.rows)
-    _check_named(named, ordered)
+    named = _named(named, ordered)
     found = wins(ordered)
     apart = gains(ordered, progress)
     chosen = _chosen(ordered)
@@ -114,12 +115,16 @@ def _once(text: str) -> Callable[[], list[str]]:
     return lambda: [text]
 
 
-def _check_named(named: str | None, ordered: Grid) -> None:
-    if named is not None and named not in ordered.strategies:
-        raise UsageError(
-            f"no result is of a strategy {named}",
-            f"--best takes one of: {', '.join(ordered.rivals or ordered.strategies)}",
-        )
+def _named(named: str | None, ordered: Grid) -> str | None:
+    """The strategy that is asked for by its name here or in a table made elsewhere."""
+    if named is None or named in ordered.strategies:
+        return named
+    if meant(named) in ordered.strategies:
+        return meant(named)
+    raise UsageError(
+        f"no result is of a strategy {named}",
+        f"--best takes one of: {', '.join(ordered.rivals or ordered.strategies)}",
+    )
 
 
 def _title(results: Results) -> str:
