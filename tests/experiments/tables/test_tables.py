@@ -158,6 +158,15 @@ def test_names_that_are_code_stay_names_everywhere(tmp_path: Path) -> None:
     assert "\x07" not in text
 
 
+@pytest.mark.parametrize("name", ["=x", "＝x", " =x", "\n=x", "+1", "-x", "@x", "\tx"])
+def test_a_name_that_a_spreadsheet_would_run_begins_with_an_apostrophe(
+    tmp_path: Path, name: str
+) -> None:
+    world = write(tmp_path / "world", budgets=(10,), configs={name: ["ur"]}, counts=False)
+    made = tables([world], tmp_path / "out")
+    assert {row["config"] for row in rows(made, "scores")} == {f"'{name}"}
+
+
 def test_latex_shows_every_character_as_it_is() -> None:
     assert escaped("50 % & $x_1$ [a] #2\n~") == (r"50 \% \& \$x\_1\$ {[}a{]} \#2 \textasciitilde{}")
     shown = latex(Table("A_b", ["x", "y"], [["1", "−2 ± 3"]]))
@@ -266,6 +275,17 @@ def test_the_command_prints_the_main_table_and_the_paths(
     assert f"\n{out / 'tables.html'}\n" in shown
     machine = run(["tables", world, "--out", out, "--force", "--json"], capsys)
     assert json.loads(machine)["out"] == str(out)
+
+
+def test_no_name_moves_the_cursor_of_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "theirs.csv"
+    told_of = "setting,strategy,score\n{0},EN-FT,30\n{0},random,40\n{0},mine{0},45\n"
+    file.write_text(told_of.format("\x1b[2J\x9b2J\u202e"), encoding="utf-8")
+    shown = run(["tables", file, "--out", tmp_path / "out"], capsys)
+    assert "mine [2J 2J" in shown
+    assert [c for c in shown if not c.isprintable() and c != "\n"] == []
 
 
 def test_a_folder_that_holds_something_is_left_alone(

@@ -12,6 +12,7 @@ from typing import Any
 
 from polymux import __version__
 from polymux.errors import UsageError
+from polymux.experiments.spreadsheet import inert
 from polymux.experiments.tables import comparisons, sheets, told
 from polymux.experiments.tables.curves import curves
 from polymux.experiments.tables.elsewhere import meant
@@ -29,8 +30,6 @@ from polymux.report import markdown as md
 from polymux.report.table import Section, Table
 
 PAGE, TEXT, MANIFEST = "tables.html", "tables.md", "tables.json"
-# A cell of a spreadsheet that begins so is run as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +190,7 @@ def _csv(sheet: Sheet) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
-    return value
+    return inert(value) if isinstance(value, str) else value
 
 
 def _manifest(
