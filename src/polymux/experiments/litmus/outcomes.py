@@ -38,7 +38,7 @@ class Outcomes:
     read: int
     """Lines that there were."""
     other: int
-    """Lines of another task, or of what was not asked for."""
+    """Lines of another kind of task, or of what was not asked for."""
     nameless: int
     """Lines whose labels have no languages."""
 
@@ -46,15 +46,18 @@ class Outcomes:
 def read_outcomes(
     paths: Sequence[str | Path], task: str, only: Mapping[str, str] | None = None
 ) -> Outcomes:
-    """Read the lines of results of one task, and `only` those with these values.
+    """Read the lines of results of one kind of task, and `only` those with these values.
 
-    A path is a file of JSON lines, or a folder with a `results.jsonl`.
+    A path is a file of JSON lines, or a folder with a `results.jsonl`. The kind of a line is its
+    `kind`, as `polymux simulate` writes it beside the name of the corpus; where it has none, its
+    `task`.
 
     Raises:
         InputError: no such file, or a line that is no result.
-        UsageError: `only` names no field of `ONLY`, or what is left has several models or metrics.
+        UsageError: `only` names no field of `ONLY`, or what is left has several corpora, models or
+            metrics.
     """
-    wanted = {**(only or {}), "task": task}
+    wanted = only or {}
     unknown = sorted(set(wanted) - set(ONLY))
     if unknown:
         raise UsageError(
@@ -69,7 +72,8 @@ def read_outcomes(
         for number, line in _lines(file):
             read += 1
             record = _record(line, str(file), number)
-            if any(str(record.get(name)) != value for name, value in wanted.items()):
+            kind = record.get("kind", record.get("task"))
+            if kind != task or any(str(record.get(of)) != value for of, value in wanted.items()):
                 other += 1
                 continue
             outcome = _outcome(record, str(file), number)
@@ -144,6 +148,9 @@ def _outcome(record: Mapping[str, Any], file: str, number: int) -> Outcome:
             line=number,
         )
     bought = {name: count for name, count in chosen.items() if count}
+    if "" in bought:
+        # Labels of which nobody noted the language.
+        bought = {}
     return Outcome(str(language), float(score), bought)  # type: ignore[arg-type]
 
 
