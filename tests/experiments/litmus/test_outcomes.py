@@ -104,17 +104,17 @@ def test_what_results_cannot_be_told_apart_by_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"score": 50}, "no usable score"),
-        ({"score": None}, "no usable score"),
-        ({"score": float("nan")}, "no usable score"),
-        ({"score": True}, "no usable score"),
-        ({"language": ""}, "no usable language"),
-        ({"labels": -1}, "no usable labels"),
-        ({"labels": 1.5}, "no usable labels"),
-        ({"chosen": ["hi"]}, "no usable chosen"),
-        ({"chosen": {"hi": -3}}, "no usable chosen"),
-        ({"chosen": {"hi": "3"}}, "no usable chosen"),
-        ({"chosen": 7, "score": -0.1}, "no usable score and no usable chosen"),
+        ({"score": 50}, "score is 50"),
+        ({"score": None}, "score is null"),
+        ({"score": float("nan")}, "score is NaN"),
+        ({"score": True}, "score is true"),
+        ({"language": ""}, 'language is ""'),
+        ({"labels": -1}, "labels is -1"),
+        ({"labels": 1.5}, r"labels is 1\.5"),
+        ({"chosen": ["hi"]}, "chosen is .*hi"),
+        ({"chosen": {"hi": -3}}, "chosen is .*-3"),
+        ({"chosen": {"hi": "3"}}, 'chosen is .*"3"'),
+        ({"chosen": 0}, "chosen is 0"),
     ],
 )
 def test_a_line_that_is_no_result_is_refused_with_its_place(
@@ -137,7 +137,7 @@ def test_a_line_that_is_no_object_is_refused_with_its_place(tmp_path: Path, line
 
 
 def test_a_missing_file_and_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no results here"):
+    with pytest.raises(InputError, match="no such file of results"):
         read_outcomes([tmp_path], TEXT)
     (tmp_path / "r.jsonl").write_bytes(b"\xff{}")
     with pytest.raises(InputError, match="byte 0 is not UTF-8"):

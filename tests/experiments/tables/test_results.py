@@ -74,6 +74,9 @@ def test_what_was_never_drawn_has_no_seed(tmp_path: Path) -> None:
         ({"strategy": ""}, 'strategy is ""'),
         ({"choice_seed": "2"}, 'choice_seed is "2"'),
         ({"chosen": {"hi": "60"}}, "chosen is"),
+        ({"chosen": {"hi": True}}, "chosen is"),
+        ({"chosen": {"hi": -1}}, "chosen is"),
+        ({"chosen": []}, "chosen is"),
         ({"counts": 3}, "counts is 3"),
     ],
 )
@@ -93,7 +96,7 @@ def test_a_field_that_is_missing_is_named(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("line", ['{"score": 0.', "[1]", "nothing"])
 def test_a_line_that_is_no_object_is_told(tmp_path: Path, line: str) -> None:
-    with pytest.raises(InputError, match="not") as error:
+    with pytest.raises(InputError, match="not a result") as error:
         read([lines(tmp_path, ROW, line)])
     assert error.value.line == 2
 
