@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polymux.cli import options
-from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
+from polymux.cli.output import pairs, print_json, printable, progress, refuse_leftovers, tell
 from polymux.cli.store import store_folder
 
 if TYPE_CHECKING:
@@ -133,9 +133,7 @@ def _print(found: Diagnosis) -> None:
         for finding in findings:
             _print_one(name, finding)
         for one in found.listed.get(name, ())[:SHOWN]:
-            # What a file holds is shown on one line, and cannot move the cursor.
-            text = "".join(c if c.isprintable() else " " for c in one.text)
-            print(f"           {one.id}: {text[:WIDTH]} ({one.why})")
+            print(f"           {one.id}: {printable(one.text)[:WIDTH]} ({one.why})")
         more = len(found.listed.get(name, ())) - SHOWN
         if more > 0:
             print(f"           and {more:,} more (--out or --json has them all)")

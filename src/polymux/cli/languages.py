@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polymux.cli import options
-from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
+from polymux.cli.output import pairs, print_json, printable, progress, refuse_leftovers, tell
 
 if TYPE_CHECKING:
     from polymux.experiments.tiers import Tiers
@@ -95,7 +95,8 @@ def tiers_command(
     if told.nameless:
         tell(f"{told.nameless:,} examples without a language were left out")
     if told.tied:
-        tell(f"equal scores in two thirds, by their names: {', '.join(told.tied)}")
+        tied = printable(", ".join(told.tied))
+        tell(f"equal scores in two thirds, by their names: {tied}")
     if json:
         print_json(told.record)
         return
@@ -220,7 +221,7 @@ def litmus_command(
         )
     plan.write(out, force=force)
     for warning in plan.record["warnings"]:
-        tell(f"warning: {warning}")
+        tell(f"warning: {printable(warning)}")
     if json:
         print_json(plan.record)
         return
@@ -243,7 +244,7 @@ def _print_plan(record: Mapping[str, Any]) -> None:
         f"{100 * record['predicted'][name]['mean']:.1f}" for name in ("plan", "even", "nothing")
     )
     print(
-        f"predicted mean score of {', '.join(record['targets'])}: {plan} "
+        f"predicted mean score of {printable(', '.join(record['targets']))}: {plan} "
         f"(the same count in every language: {even}, no labels: {nothing})"
     )
     for what, missed in record["left_out"].items():
@@ -255,8 +256,9 @@ def _print_plan(record: Mapping[str, Any]) -> None:
 
 def _print_columns(rows: Sequence[tuple[str, ...]], *, left: int) -> None:
     """Rows below each other: `left` columns to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
         cells = [
             cell.ljust(width) if column < left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))

@@ -29,6 +29,11 @@ def tell(message: str, *, level: int = 0) -> None:
         print(message, file=sys.stderr)
 
 
+def printable(text: str) -> str:
+    """What a file holds, on one line; it cannot move the cursor."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def print_json(value: Any) -> None:
     """Print a result for machines."""
     print(json.dumps(value, ensure_ascii=False, indent=2))

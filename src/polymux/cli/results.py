@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from polymux.cli import options
-from polymux.cli.output import print_json, progress, refuse_leftovers
+from polymux.cli.output import print_json, printable, progress, refuse_leftovers
 
 
 def tables(
@@ -41,9 +41,9 @@ def tables(
     if json:
         print_json({"out": str(made.out), "lead": list(made.lead), "files": list(made.files)})
         return
-    print("\n".join(made.lead))
-    print(f"\n{made.main.caption}" if made.main.caption else "")
-    print(_aligned([made.main.header, *made.main.rows]))
+    print("\n".join(map(printable, made.lead)))
+    print(f"\n{printable(made.main.caption)}" if made.main.caption else "")
+    print(_aligned([[*map(printable, row)] for row in (made.main.header, *made.main.rows)]))
     print(f"\n{made.page}")
     for folder in dict.fromkeys(name.partition("/")[0] for name in made.files if "/" in name):
         print(made.out / folder)

@@ -13,6 +13,7 @@ from polymux import __version__
 from polymux.encoders import Model
 from polymux.errors import UsageError
 from polymux.evaluate import ALL, UNKNOWN, evaluate
+from polymux.experiments.spreadsheet import inert
 from polymux.progress import Progress
 from polymux.records import Pool
 
@@ -66,12 +67,12 @@ class Tiers:
 
     @property
     def csv(self) -> str:
-        """A line a language: `language,tier,score,examples`."""
+        """A line a language: `language,tier,score,examples`; names that are no formulas."""
         out = io.StringIO()
         write = csv.writer(out, lineterminator="\n").writerow
         write(("language", "tier", "score", "examples"))
         for row in self.rows:
-            write((row.language, row.tier, repr(row.score), row.examples))
+            write((inert(row.language), row.tier, repr(row.score), row.examples))
         return out.getvalue()
 
 

@@ -86,6 +86,25 @@ def test_the_interval_of_an_area_is_scipys_over_seeds(tmp_path: Path) -> None:
     assert found.over_random == pytest.approx((value, wanted.low, wanted.high))
 
 
+def test_the_area_of_one_choice_has_an_interval_over_its_trainings(tmp_path: Path) -> None:
+    shape = {"configs": {"LP": ["ur"]}, "counts": False}
+    chosen = {"knn-uncertainty": 0.5}
+    write(tmp_path / "ours", truths=chosen, choices=(2,), trainings=(1, 2, 3), **shape)
+    write(tmp_path / "theirs", truths={"random": 0.4}, choices=range(4), **shape)
+    ordered = grid(read([tmp_path / "ours", tmp_path / "theirs"]).rows)
+    areas = [
+        [area([(c.budget, c.scores[name][seed]) for c in ordered.cells]) for seed in seeds]
+        for name, seeds in (
+            ("knn-uncertainty", [(2, 1), (2, 2), (2, 3)]),
+            ("random", [(seed, seed) for seed in range(4)]),
+        )
+    ]
+    wanted = stats.ttest_ind(*areas, equal_var=False).confidence_interval()
+    (found,) = (one for one in curves(ordered) if one.strategy == "knn-uncertainty")
+    value = np.mean(areas[0]) - np.mean(areas[1])
+    assert found.over_random == pytest.approx((value, wanted.low, wanted.high))
+
+
 def test_the_untouched_model_may_be_at_the_goal_for_nothing(tmp_path: Path) -> None:
     folder = write(tmp_path, configs={"LP": ["ur"]}, untouched=0.9)
     found = {one.strategy: one for one in curves(made(folder))}

@@ -53,16 +53,77 @@ def test_other_seeds_are_scipys_welch_test() -> None:
 def test_against_a_fixed_model_only_our_seeds_have_luck() -> None:
     ours = drawn(np.random.default_rng(2), 0.5)
     wanted = stats.ttest_1samp(*sides(ours), 0.4).confidence_interval()
-    found = seed_interval(ours, {(-1, -1): 0.4})
+    found = seed_interval(ours, 0.4)
     assert found == pytest.approx((wanted.low - 0.4, wanted.high - 0.4))
 
 
 def test_trainings_of_one_choice_count_as_one() -> None:
     ours = drawn(np.random.default_rng(3), 0.5, 4)
     doubled = {(c, t): score + (t - 0.5) * 0.1 for (c, _), score in ours.items() for t in (0, 1)}
-    assert seed_interval(doubled, {(-1, -1): 0.4}) == pytest.approx(
-        seed_interval(ours, {(-1, -1): 0.4})
-    )
+    assert seed_interval(doubled, 0.4) == pytest.approx(seed_interval(ours, 0.4))
+
+
+def trained(
+    generator: np.random.Generator, choice: int, middle: float, n: int = 4
+) -> dict[tuple[int, int], float]:
+    scores = drawn(generator, middle, n)
+    return {(choice, training): score for (_, training), score in scores.items()}
+
+
+def test_of_one_choice_the_trainings_are_the_luck() -> None:
+    generator = np.random.default_rng(4)
+    ours, theirs = trained(generator, 7, 0.5), drawn(generator, 0.48, 5)
+    start = stats.ttest_1samp(*sides(ours), 0.4).confidence_interval()
+    assert seed_interval(ours, 0.4) == pytest.approx((start.low - 0.4, start.high - 0.4))
+    wanted = stats.ttest_ind(*sides(ours, theirs), equal_var=False).confidence_interval()
+    assert seed_interval(ours, theirs) == pytest.approx((wanted.low, wanted.high))
+    assert seed_interval(theirs, ours) == pytest.approx((-wanted.high, -wanted.low))
+
+
+def test_two_choices_of_which_each_is_the_only_one_are_compared_over_trainings() -> None:
+    generator = np.random.default_rng(5)
+    ours, theirs = trained(generator, 1, 0.5), trained(generator, 1, 0.48)
+    paired = stats.ttest_rel(*sides(ours, theirs)).confidence_interval()
+    assert seed_interval(ours, theirs) == pytest.approx((paired.low, paired.high))
+    other = {(2, training): score for (_, training), score in theirs.items()}
+    apart = stats.ttest_ind(*sides(ours, other), equal_var=False).confidence_interval()
+    assert seed_interval(ours, other) == pytest.approx((apart.low, apart.high))
+
+
+def test_one_unit_tells_no_interval() -> None:
+    several = drawn(np.random.default_rng(6), 0.5)
+    assert seed_interval({(1, 1): 0.5}, 0.4) is None
+    assert seed_interval({(1, 1): 0.5}, {(1, 1): 0.4}) is None
+    assert seed_interval(several, {(1, 1): 0.4}) is None
+    assert seed_interval(0.5, 0.4) is None
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_strategy_of_one_choice_has_an_interval_over_its_trainings(
+    tmp_path: Path, counts: bool
+) -> None:
+    shape = {"configs": {"LP": ["ur"]}, "budgets": (10,), "luck": 0.05, "counts": counts}
+    chosen = {"knn-uncertainty": 0.5}
+    write(tmp_path / "ours", truths=chosen, choices=(2,), trainings=(1, 2, 3), **shape)
+    write(tmp_path / "theirs", truths={"random": 0.4}, **shape)
+    (cell,) = grid(read([tmp_path / "ours", tmp_path / "theirs"]).rows).cells
+    for other in ("untouched", "random"):
+        found = gain(cell, "knn-uncertainty", other)
+        assert found.over == ("examples and seeds" if counts else "seeds")
+        assert found.low is not None
+        assert found.high is not None
+        assert found.high - found.low > 0.02
+
+
+def test_a_row_without_a_seed_has_luck_unless_it_is_the_untouched_model(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.csv"
+    rows = ["untouched,,30", "mine,,45", *(f"random,{seed},{40 + seed}" for seed in range(1, 4))]
+    file.write_text("\n".join(["strategy,seed,score", *rows]), encoding="utf-8")
+    (cell,) = grid(read([file]).rows).cells
+    found = {other: gain(cell, "mine", other) for other in ("random", "untouched")}
+    assert {one.over for one in found.values()} == {"nothing"}
+    assert {one.low for one in found.values()} == {None}
+    assert gain(cell, "random", "untouched").over == "seeds"
 
 
 def test_with_one_training_each_the_interval_is_scipys_paired_bootstrap(tmp_path: Path) -> None:

@@ -77,6 +77,19 @@ def test_one_choice_or_one_training_each_tells_nothing_apart(groups: list[list[f
     assert components([groups]) is None
 
 
+@pytest.mark.parametrize("score", [0.5, 0.1])
+def test_of_equal_scores_nothing_is_told(score: float) -> None:
+    """The mean of three times 0.1 is not 0.1."""
+    assert components([[[score] * 3, [score] * 3]]) is None
+
+
+def test_trainings_that_do_not_differ_leave_all_luck_to_the_choice() -> None:
+    found = components([[[0.1] * 3, [0.3] * 3]])
+    assert found is not None
+    assert (found.f, found.p, found.training) == (None, 0.0, 0.0)
+    assert found.choosing == pytest.approx(np.std([0.1, 0.3], ddof=1))
+
+
 def test_every_strategy_that_was_trained_twice_is_told_by_budget(tmp_path: Path) -> None:
     found = luck(grid(read([write(tmp_path, trainings=(1, 2), budgets=(10, 100))]).rows))
     told = {(one.strategy, one.budget): one.cells for one in found}

@@ -74,6 +74,9 @@ def test_what_was_never_drawn_has_no_seed(tmp_path: Path) -> None:
         ({"strategy": ""}, 'strategy is ""'),
         ({"choice_seed": "2"}, 'choice_seed is "2"'),
         ({"chosen": {"hi": "60"}}, "chosen is"),
+        ({"chosen": {"hi": True}}, "chosen is"),
+        ({"chosen": {"hi": -1}}, "chosen is"),
+        ({"chosen": []}, "chosen is"),
         ({"counts": 3}, "counts is 3"),
     ],
 )
@@ -93,7 +96,7 @@ def test_a_field_that_is_missing_is_named(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("line", ['{"score": 0.', "[1]", "nothing"])
 def test_a_line_that_is_no_object_is_told(tmp_path: Path, line: str) -> None:
-    with pytest.raises(InputError, match="not") as error:
+    with pytest.raises(InputError, match="not a result") as error:
         read([lines(tmp_path, ROW, line)])
     assert error.value.line == 2
 
@@ -120,6 +123,23 @@ def test_a_table_with_two_columns_is_enough_and_what_it_lacks_is_told(tmp_path: 
     assert "points of 100" in said
     assert "does not tell model, task, config, setting, language, budget, seed, round" in said
     assert "intervals over them cannot be given" in said
+
+
+def test_a_name_keeps_its_spelling_unless_it_is_another_one_here(tmp_path: Path) -> None:
+    given = ("MyName", "EN-FT", "Rand", "KNN-Uncertainty", "Gold", "İKİ", "egalitarian")
+    found = read([table(tmp_path, "\n".join(["strategy,score", *(f"{n},40" for n in given)]))])
+    assert [row.strategy for row in found.rows] == [
+        *("MyName", "untouched", "random", "knn-uncertainty", "gold", "İKİ", "egalitarian")
+    ]
+    assert found.notes[-1] == (
+        "theirs.csv: strategies were read under other names: EN-FT as untouched, Rand as random, "
+        "KNN-Uncertainty as knn-uncertainty, Gold as gold."
+    )
+
+
+def test_nothing_is_said_of_names_that_were_kept(tmp_path: Path) -> None:
+    found = read([table(tmp_path, "strategy,score\nrandom,40\nMyName,45\n")])
+    assert not [note for note in found.notes if "names" in note]
 
 
 def test_a_whole_table_is_read_by_its_header_in_any_order(tmp_path: Path) -> None:

@@ -158,6 +158,15 @@ def test_names_that_are_code_stay_names_everywhere(tmp_path: Path) -> None:
     assert "\x07" not in text
 
 
+@pytest.mark.parametrize("name", ["=x", "＝x", " =x", "\n=x", "+1", "-x", "@x", "\tx"])
+def test_a_name_that_a_spreadsheet_would_run_begins_with_an_apostrophe(
+    tmp_path: Path, name: str
+) -> None:
+    world = write(tmp_path / "world", budgets=(10,), configs={name: ["ur"]}, counts=False)
+    made = tables([world], tmp_path / "out")
+    assert {row["config"] for row in rows(made, "scores")} == {f"'{name}"}
+
+
 def test_latex_shows_every_character_as_it_is() -> None:
     assert escaped("50 % & $x_1$ [a] #2\n~") == (r"50 \% \& \$x\_1\$ {[}a{]} \#2 \textasciitilde{}")
     shown = latex(Table("A_b", ["x", "y"], [["1", "−2 ± 3"]]))
@@ -194,6 +203,39 @@ def test_seeds_without_examples_have_intervals_over_seeds(tmp_path: Path) -> Non
     found = rows(made, "differences")
     assert {r["interval_over"] for r in found} == {"seeds"}
     assert all(float(r["low"]) <= float(r["difference"]) <= float(r["high"]) for r in found)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"), [("MyName", "MyName"), ("KNN-Uncertainty", "knn-uncertainty")]
+)
+def test_a_strategy_is_named_as_the_table_from_elsewhere_spells_it(
+    tmp_path: Path, asked: str, named: str
+) -> None:
+    file = tmp_path / "theirs.csv"
+    told_of = "strategy,score\nEN-FT,30\nRand,40\nMyName,45\nKNN-Uncertainty,50\n"
+    file.write_text(told_of, encoding="utf-8")
+    made = tables([file], tmp_path / "out", named=asked)
+    assert made.lead[0].startswith(f"{named}, named before the run, beats")
+    with pytest.raises(UsageError, match="no result is of a strategy myname"):
+        tables([file], tmp_path / "other", named="myname")
+
+
+def refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def test_an_infinite_f_is_null_to_every_reader_of_json(tmp_path: Path) -> None:
+    world = write(tmp_path / "world", trainings=(1, 2), budgets=(10,), counts=False)
+    file = world / "results.jsonl"
+    told = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    for row in told:
+        row["score"] = 0.4 + (row["choice_seed"] or 0) / 100
+    file.write_text("\n".join(map(json.dumps, told)), encoding="utf-8")
+    made = tables([world], tmp_path / "out")
+    text = (made.out / "tables.json").read_text("utf-8")
+    found = json.loads(text, parse_constant=refuse)["tables"]["luck"]
+    assert {(row["f"], row["p"]) for row in found} == {(None, 0.0)}
+    assert {row["f"] for row in rows(made, "luck")} == {""}
 
 
 def test_without_a_name_given_before_the_lead_says_that_it_was_picked(tmp_path: Path) -> None:
@@ -233,6 +275,17 @@ def test_the_command_prints_the_main_table_and_the_paths(
     assert f"\n{out / 'tables.html'}\n" in shown
     machine = run(["tables", world, "--out", out, "--force", "--json"], capsys)
     assert json.loads(machine)["out"] == str(out)
+
+
+def test_no_name_moves_the_cursor_of_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "theirs.csv"
+    told_of = "setting,strategy,score\n{0},EN-FT,30\n{0},random,40\n{0},mine{0},45\n"
+    file.write_text(told_of.format("\x1b[2J\x9b2J\u202e"), encoding="utf-8")
+    shown = run(["tables", file, "--out", tmp_path / "out"], capsys)
+    assert "mine [2J 2J" in shown
+    assert [c for c in shown if not c.isprintable() and c != "\n"] == []
 
 
 def test_a_folder_that_holds_something_is_left_alone(

@@ -12,8 +12,10 @@ from typing import Any
 
 from polymux import __version__
 from polymux.errors import UsageError
+from polymux.experiments.spreadsheet import inert
 from polymux.experiments.tables import comparisons, sheets, told
 from polymux.experiments.tables.curves import curves
+from polymux.experiments.tables.elsewhere import meant
 from polymux.experiments.tables.gains import gains
 from polymux.experiments.tables.grid import Cell, Grid, grid
 from polymux.experiments.tables.latex import latex
@@ -28,8 +30,6 @@ from polymux.report import markdown as md
 from polymux.report.table import Section, Table
 
 PAGE, TEXT, MANIFEST = "tables.html", "tables.md", "tables.json"
-# A cell of a spreadsheet that begins so is run as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def tables(
     check_free(out, force=force)
     results = read(paths)
     ordered = grid(results.rows)
-    _check_named(named, ordered)
+    named = _named(named, ordered)
     found = wins(ordered)
     apart = gains(ordered, progress)
     chosen = _chosen(ordered)
@@ -114,12 +114,16 @@ def _once(text: str) -> Callable[[], list[str]]:
     return lambda: [text]
 
 
-def _check_named(named: str | None, ordered: Grid) -> None:
-    if named is not None and named not in ordered.strategies:
-        raise UsageError(
-            f"no result is of a strategy {named}",
-            f"--best takes one of: {', '.join(ordered.rivals or ordered.strategies)}",
-        )
+def _named(named: str | None, ordered: Grid) -> str | None:
+    """The strategy that is asked for by its name here or in a table made elsewhere."""
+    if named is None or named in ordered.strategies:
+        return named
+    if meant(named) in ordered.strategies:
+        return meant(named)
+    raise UsageError(
+        f"no result is of a strategy {named}",
+        f"--best takes one of: {', '.join(ordered.rivals or ordered.strategies)}",
+    )
 
 
 def _title(results: Results) -> str:
@@ -186,9 +190,7 @@ def _csv(sheet: Sheet) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
-    return value
+    return inert(value) if isinstance(value, str) else value
 
 
 def _manifest(
@@ -205,4 +207,4 @@ def _manifest(
             for sheet in made
         },
     }
-    return json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

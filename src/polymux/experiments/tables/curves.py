@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polymux.experiments.tables.gains import seed_interval
+from polymux.experiments.tables.gains import seed_interval, side
 from polymux.experiments.tables.grid import Cell, Grid, Place
 from polymux.experiments.tables.rows import RANDOM, UNTOUCHED
 from polymux.statistics import Nested
@@ -105,10 +105,8 @@ def _curve(place: Place, cells: Sequence[Cell], strategy: str) -> Curve:
 def _over_random(cells: Sequence[Cell], strategy: str) -> tuple[float, float | None, float | None]:
     ours, theirs = _areas(cells, strategy), _areas(cells, RANDOM)
     value = area([(c.budget, c.mean(strategy) - c.mean(RANDOM)) for c in cells])
-    choices = [len({choice for choice, _ in side}) for side in (ours, theirs)]
-    if min(choices) < 1 or (min(choices) < 2 and strategy != UNTOUCHED) or choices[1] < 2:
-        return value, None, None
-    return value, *seed_interval(ours, theirs)
+    interval = seed_interval(side(strategy, ours), side(RANDOM, theirs))
+    return value, *(interval or (None, None))
 
 
 def _areas(cells: Sequence[Cell], strategy: str) -> dict[Nested, float]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from polymux.errors import InputError
+from polymux.experiments.tables.grid import BASELINES, REFERENCES
+from polymux.experiments.tables.paper import BEST_OF
 from polymux.experiments.tables.rows import NO_SEED, RANDOM, UNTOLD, UNTOUCHED, Row
 
 _NEEDED = ("strategy", "score")
@@ -15,8 +17,14 @@ _NAMES = ("model", "task", "config", "setting", "language")
 _NUMBERS = ("budget", "seed", "round")
 COLUMNS = (*_NAMES, *_NUMBERS, *_NEEDED)
 _POINTS = 100
-# Other names of what every table holds.
-_SAME = {"en-ft": UNTOUCHED, "start": UNTOUCHED, "rand": RANDOM}
+# Names that mean something here in whatever case, and other names of what every table holds.
+_MEANT = {name: name for name in (*BASELINES, *REFERENCES, *BEST_OF)}
+_MEANT |= {"en-ft": UNTOUCHED, "start": UNTOUCHED, "rand": RANDOM}
+
+
+def meant(strategy: str) -> str:
+    """The name that a strategy has in the tables: its own, unless it is another one's here."""
+    return _MEANT.get(strategy.lower(), strategy)
 
 
 def read_csv(file: Path, notes: list[str]) -> Iterator[Row]:
@@ -53,6 +61,7 @@ def read_csv(file: Path, notes: list[str]) -> Iterator[Row]:
     scores = [_score(told["score"], file, line) for line, told in lines]
     points = any(score > 1 for score in scores)
     notes.extend(_notes(file, columns, points=points))
+    notes.extend(_renamed(file, [told["strategy"] for _, told in lines]))
     for (line, row), score in zip(lines, scores, strict=True):
         yield _row(row, score / _POINTS if points else score, file, line)
 
@@ -117,7 +126,6 @@ def _number(told: Mapping[str, str], name: str, untold: int, file: Path, line: i
 def _row(told: Mapping[str, str], score: float, file: Path, line: int) -> Row:
     if not told["strategy"]:
         raise InputError("strategy is empty", "name one in each row", file=str(file), line=line)
-    strategy = told["strategy"].lower()
     seed = _number(told, "seed", NO_SEED, file, line)
     return Row(
         model=told.get("model") or UNTOLD,
@@ -125,7 +133,7 @@ def _row(told: Mapping[str, str], score: float, file: Path, line: int) -> Row:
         config=told.get("config") or UNTOLD,
         setting=told.get("setting") or UNTOLD,
         language=told.get("language") or UNTOLD,
-        strategy=_SAME.get(strategy, strategy),
+        strategy=meant(told["strategy"]),
         # One number tells of both: the luck of choosing and that of training stay together.
         choice_seed=seed,
         train_seed=seed,
@@ -150,3 +158,11 @@ def _notes(file: Path, columns: Sequence[str], *, points: bool) -> Iterator[str]
     unread = [name for name in columns if name not in COLUMNS]
     if unread:
         yield f"{file.name}: columns not read: {', '.join(unread)[:200]}."
+
+
+def _renamed(file: Path, strategies: Sequence[str]) -> Iterator[str]:
+    said = [
+        f"{name[:40]} as {meant(name)}" for name in dict.fromkeys(strategies) if meant(name) != name
+    ]
+    if said:
+        yield f"{file.name}: strategies were read under other names: {', '.join(said)}."

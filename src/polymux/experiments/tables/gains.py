@@ -13,7 +13,7 @@ from jaxtyping import Num
 
 from polymux.errors import InputError
 from polymux.experiments.tables.grid import Cell, Grid
-from polymux.experiments.tables.rows import NO_SEED, RANDOM, Row
+from polymux.experiments.tables.rows import NO_SEED, RANDOM, UNTOUCHED, Row
 from polymux.statistics import Nested, accuracy, nested_mean, paired_bootstrap
 
 BEST = "best baseline"
@@ -35,7 +35,7 @@ class Gain:
     other: str
     value: float
     low: float | None
-    """Where its 95 % interval begins; None where one training tells of no luck."""
+    """Where its 95 % interval begins; None where one training tells nothing of luck."""
     high: float | None
     better: float | None
     """The share of resamples in which it is better; None without test examples."""
@@ -84,7 +84,7 @@ def gain(cell: Cell, strategy: str, other: str, *, resamples: int = 1000) -> Gai
     """Compare two strategies of a cell.
 
     Where the test examples' counts are kept, by the paired bootstrap over test examples, nested in
-    seeds; else by Student's t over seeds, if there are two.
+    seeds; else by `seed_interval`.
 
     Raises:
         InputError: counts are not there, or are not those of the score.
@@ -93,8 +93,7 @@ def gain(cell: Cell, strategy: str, other: str, *, resamples: int = 1000) -> Gai
     spreads = [s for name in (strategy, other) if (s := cell.spread(name)) is not None]
     spread = max(spreads, default=None)
     value = cell.mean(strategy) - cell.mean(other)
-    drawn = [side for side in (ours, theirs) if not _is_fixed(side)]
-    seeds = bool(drawn) and all(len(side) > 1 for side in drawn)
+    interval = seed_interval(side(strategy, ours), side(other, theirs))
     if _has_counts(cell, strategy) and _has_counts(cell, other):
         found = paired_bootstrap(
             _counts(cell, strategy),
@@ -103,27 +102,34 @@ def gain(cell: Cell, strategy: str, other: str, *, resamples: int = 1000) -> Gai
             accuracy,
             resamples=resamples,
         )
-        over = "examples and seeds" if seeds else "examples"
+        over = "examples and seeds" if interval else "examples"
         return Gain(cell, strategy, other, value, found.low, found.high, found.better, over, spread)
-    if not seeds:
+    if interval is None:
         return Gain(cell, strategy, other, value, None, None, None, "nothing", spread)
-    low, high = seed_interval(ours, theirs)
-    return Gain(cell, strategy, other, value, low, high, None, "seeds", spread)
+    return Gain(cell, strategy, other, value, *interval, None, "seeds", spread)
 
 
-def seed_interval(ours: Scores, theirs: Scores) -> tuple[float, float]:
-    """The 95 % interval of the difference of two means, over choices by Student's t.
+def seed_interval(ours: Scores | float, theirs: Scores | float) -> tuple[float, float] | None:
+    """The 95 % interval of the difference of two means, by Student's t.
 
-    Paired where both have the same choices; where one is a fixed model that of the other alone;
+    A side's units are its choices, of one choice its trainings. Paired where both have the same;
     else Welch's.
+
+    Args:
+        ours: The score of each training, or one number of what has no luck.
+        theirs: The same of the other side.
+
+    Returns:
+        None where nothing has luck, or what has is there once.
     """
-    one, other = _choices(ours), _choices(theirs)
-    if one.keys() == other.keys():
-        apart = np.array([one[seed] - other[seed] for seed in one])
+    one, other = _units(ours), _units(theirs)
+    lucky = [np.array(list(unit.values())) for unit in (one, other) if unit is not None]
+    if not lucky or any(len(scores) < 2 for scores in lucky):
+        return None
+    if one is not None and other is not None and one.keys() == other.keys():
+        apart = np.array([one[unit] - other[unit] for unit in one])
         return _around(float(apart.mean()), [apart])
-    sides = [np.array(list(side.values())) for side in (one, other)]
-    value = float(sides[0].mean() - sides[1].mean())
-    return _around(value, [side for side in sides if len(side) > 1])
+    return _around(_mean(ours) - _mean(theirs), lucky)
 
 
 def _around(value: float, sides: list[np.ndarray]) -> tuple[float, float]:
@@ -139,20 +145,28 @@ def _around(value: float, sides: list[np.ndarray]) -> tuple[float, float]:
     return value - half, value + half
 
 
-def _choices(scores: Scores) -> dict[int, float]:
-    """The mean score of each choice."""
-    return {
-        choice: nested_mean(
-            [seed for seed in scores if seed[0] == choice],
-            np.array([score for seed, score in scores.items() if seed[0] == choice]),
-        )
-        for choice in dict.fromkeys(choice for choice, _ in scores)
-    }
+def side(strategy: str, scores: Scores) -> Scores | float:
+    """Its scores; one number of the start model as it is: nothing was drawn for it."""
+    fixed = strategy == UNTOUCHED and len(scores) == 1
+    return next(iter(scores.values())) if fixed else scores
 
 
-def _is_fixed(scores: Scores) -> bool:
-    """Whether nothing was drawn: a model as it is has no luck."""
-    return set(scores) == {(NO_SEED, NO_SEED)}
+def _mean(scores: Scores | float) -> float:
+    if isinstance(scores, float):
+        return scores
+    return nested_mean(list(scores), np.array(list(scores.values())))
+
+
+def _units(scores: Scores | float) -> Scores | None:
+    """What the luck of a side is seen from; None of what has none."""
+    if isinstance(scores, float):
+        return None
+    choices: dict[int, list[float]] = {}
+    for (choice, _), score in scores.items():
+        choices.setdefault(choice, []).append(score)
+    if len(choices) == 1:
+        return scores
+    return {(choice, NO_SEED): float(np.mean(trained)) for choice, trained in choices.items()}
 
 
 def _has_counts(cell: Cell, strategy: str) -> bool:

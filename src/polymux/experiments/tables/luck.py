@@ -12,6 +12,8 @@ from polymux.statistics import Nested
 
 # One group a choice, in it the score of each training.
 Groups = Sequence[Sequence[float]]
+# Scores that differ by less than this (in units of a score) are equal but for rounding.
+_EQUAL = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,9 @@ class Luck:
     """Of the expected score of a choice; 0 where trainings explain all that is seen."""
     training: float
     """Of a score given the choice."""
-    f: float
-    """Between choices over within them; about 1 where choices do not differ."""
+    f: float | None
+    """Between choices over within them; about 1 where choices do not differ, None where it is
+    infinite: trainings of one choice do not."""
     p: float
     """How likely so large an F is if choices do not differ (scores are taken as normal)."""
     choices: int
@@ -53,7 +56,7 @@ def components(cells: Sequence[Groups]) -> Luck | None:
         cells: For each, the choices, and for each of them the scores of its trainings.
 
     Returns:
-        None where no cell has two choices, or no choice two trainings.
+        None where no cell has two choices, no choice two trainings, or all scores are equal.
     """
     from scipy import stats
 
@@ -70,15 +73,20 @@ def components(cells: Sequence[Groups]) -> Luck | None:
         times += float(sizes.sum() - (sizes**2).sum() / sizes.sum())
     if not free_between or not free_within:
         return None
-    square_between, square_within = between / free_between, within / free_within
+    square_between, square_within = (
+        0.0 if square <= _EQUAL**2 else square
+        for square in (between / free_between, within / free_within)
+    )
+    if not square_between and not square_within:
+        return None
     # How often the variance of choosing is in the mean square between choices.
     often = times / free_between
-    f = square_between / square_within if square_within > 0 else float("inf")
+    f = square_between / square_within if square_within else None
     return Luck(
         choosing=max(0.0, (square_between - square_within) / often) ** 0.5,
         training=square_within**0.5,
         f=f,
-        p=float(stats.f.sf(f, free_between, free_within)),
+        p=0.0 if f is None else float(stats.f.sf(f, free_between, free_within)),
         choices=sum(len(groups) for groups in cells),
         trainings=sum(len(group) for groups in cells for group in groups),
     )

@@ -17,7 +17,7 @@ _ITS_MODEL, _ITS_TARGET = "XLM-R", "LP"
 # What the paper compares with.
 _BASE = "egalitarian"
 # What the paper calls its own: the best of the three, picked by test scores.
-_BEST_OF = ("average-dist", "uncertainty", "knn-uncertainty")
+BEST_OF = ("average-dist", "uncertainty", "knn-uncertainty")
 _METHODS = {"en-ft": UNTOUCHED, "demux": "the best of average-dist, uncertainty, knn-uncertainty"}
 # By the name without its owner.
 _MODELS = {
@@ -103,8 +103,8 @@ def _apart(strategy: str, score: float | None, base: float | None) -> float | No
 def _ours(cell: Cell, strategy: str) -> float | None:
     if strategy == _METHODS["demux"]:
         mean: Callable[[str], float] = cell.mean
-        there = [name for name in _BEST_OF if name in cell.runs]
-        return max(map(mean, there)) if len(there) == len(_BEST_OF) else None
+        there = [name for name in BEST_OF if name in cell.runs]
+        return max(map(mean, there)) if len(there) == len(BEST_OF) else None
     return cell.mean(strategy) if strategy in cell.runs else None
 
 
