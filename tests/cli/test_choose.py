@@ -126,9 +126,12 @@ def test_interrupted_it_leaves_nothing_half_written(world, tmp_path) -> None:
     out = tmp_path / "place" / "out"
     out.parent.mkdir()
     command = arguments(world, out, "--source", str(tmp_path / "large"))
+    # A shell lets what it starts in the background ignore interrupts, and so its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [POLYMUX, *command], stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
+    signal.signal(signal.SIGINT, before)
     while process.poll() is None and not list(out.parent.glob("polymux-spool-*/*/*.parquet")):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
