@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from polymux.distill.learning import network
+from polymux.encoders import probe
 from polymux.train import Recipe, fit
 from polymux.train.optimizers import OPTIMIZERS, Together
 from polymux.train.recipe import OPTIMIZERS as NAMES
@@ -121,6 +122,34 @@ def test_a_step_of_muon_turns_in_all_directions_alike_and_is_as_long_as_one_of_a
     assert float(strengths.median()) == pytest.approx(0.01 * 0.2 * 100**0.5, rel=0.35)
     # The same length, a weight, as a first step of AdamW (its sign times the rate): 0.2 of it.
     assert 0.1 < float(step.pow(2).mean().sqrt()) / 0.01 < 0.3
+
+
+def newton_schulz(gradient: Tensor) -> Tensor:
+    """Five steps from Jordan's coefficients, in double precision (wide matrices only)."""
+    found = gradient.double() / gradient.double().norm()
+    for _ in range(5):
+        gram = found @ found.T
+        found = 3.4445 * found + (-4.775 * gram + 2.0315 * gram @ gram) @ found
+    return found
+
+
+@pytest.mark.parametrize(("flags", "exact"), [(set(), True), ({"avx512_bf16"}, False)])
+def test_muon_computes_in_float32_where_the_cpu_has_no_bfloat16(
+    flags: set[str], exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "_flags", lambda: flags)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(100, 16))
+    before = net[0].weight.detach().clone()
+    gradient = torch.randn(16, 100)
+    net[0].weight.grad = gradient.clone()
+    OPTIMIZERS["muon"](net, 0.01, 0.0, (0.9, 0.98)).step()
+    step = (before - net[0].weight.detach()).double()
+    error = (step / step.norm() - (told := newton_schulz(gradient)) / told.norm()).abs().max()
+    # bfloat16 keeps eight bits.
+    assert (float(error) < 1e-5) == exact
+    assert float(error) < 1e-2
+    assert torch.equal(net[0].weight.grad, gradient)
 
 
 def test_zero_grad_forgets_the_gradients_of_both_parts() -> None:

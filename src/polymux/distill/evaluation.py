@@ -138,7 +138,7 @@ def _scored(
                 task,
                 max_length=work.settings.model.length,
                 train_words=work.settings.evaluate.train_words,
-                autocast=getattr(torch, work.settings.training.precision),
+                autocast=work.autocast,
             )
             _keep(draft, told, task, found)
 
@@ -162,7 +162,7 @@ def _words(work: Work, model: Any, tokenizer: Any, language: str) -> dict[str, A
     special = frozenset(tokenizer.all_special_ids)
     characters, plain = written_by(tokenizer)
     device = next(model.parameters()).device
-    autocast = getattr(torch, work.settings.training.precision)
+    autocast = work.autocast
 
     def predict(batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         moved = {name: value.to(device) for name, value in batch.items()}

@@ -108,8 +108,9 @@ class Training(_Section):
     """Of AdamW."""
     clip: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
-    """Of forward passes; weights and softmax are float32."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of forward passes; weights and softmax are float32. `auto`: bfloat16 where the device
+    multiplies in it."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon` for the matrices of hidden layers, AdamW for the rest."""
     masked: float = Field(default=0.3, gt=0, lt=1)

@@ -259,7 +259,7 @@ def _cache(
                 masking_of(work, tokenizer, seed, settings.maskings),
                 kind=settings.cached,
                 k=settings.k,
-                autocast=getattr(torch, work.settings.training.precision),
+                autocast=work.autocast,
                 progress=work.progress,
             )
             told["bytes"] = sum(file.stat().st_size for file in draft.iterdir())
@@ -286,6 +286,6 @@ def _weak(
         held_out_of(work, tokenizer, masking_of(work, tokenizer, 0)),
         {i: table[teacher[i]][i] for i in range(len(table))},
         plan.updates,
-        torch.bfloat16,
+        work.autocast,
         checkpoint_of(work, place) / "weak.json",
     )

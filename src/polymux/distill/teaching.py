@@ -92,15 +92,22 @@ def _diagonal(work: Work) -> None:
         for place, language in enumerate(languages):
             work.tell("compare the teachers", place, len(languages))
             model, _ = load_teacher(work, language)
-            table.append([_asked(model, batches[i], bridges[place]) for i in range(len(languages))])
+            over = bridges[place]
+            each = (batches[i] for i in range(len(languages)))
+            table.append([_asked(model, held, over, work.autocast) for held in each])
         with work.making("diagonal", identity) as (_, told):
             told["loss"] = table
     check_diagonal(torch.tensor(told["loss"]), languages)
 
 
-def _asked(model: Any, batches: Sequence[Mapping[str, torch.Tensor]], over: Bridge | None) -> float:
+def _asked(
+    model: Any,
+    batches: Sequence[Mapping[str, torch.Tensor]],
+    over: Bridge | None,
+    autocast: torch.dtype,
+) -> float:
     if over is None:
-        return held_out_loss(model, batches, torch.bfloat16)
+        return held_out_loss(model, batches, autocast)
     read = []
     for batch in batches:
         # Guessing that a word is unknown is no knowledge of the text.
@@ -108,7 +115,7 @@ def _asked(model: Any, batches: Sequence[Mapping[str, torch.Tensor]], over: Brid
         kept = {name: batch[name][there] for name in ("row", "place", "gold")}
         kept["gold"] = over.read(kept["gold"])
         read.append({**batch, **kept, "input_ids": over.read(batch["input_ids"])})
-    return held_out_loss(model, [one for one in read if len(one["gold"])], torch.bfloat16)
+    return held_out_loss(model, [one for one in read if len(one["gold"])], autocast)
 
 
 def held_out_of(

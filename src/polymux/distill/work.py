@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polymux import __version__
 from polymux.distill.settings import Settings
 from polymux.errors import UsageError
 from polymux.folders import written
 from polymux.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
 
 MANIFEST = "stage.json"
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
@@ -61,6 +64,20 @@ class Work:
     """Whether parts are only looked at: nothing is made, and what is stale is refused."""
     checkpoint_seconds: float
     progress: Progress | None
+
+    @property
+    def autocast(self) -> torch.dtype:
+        """What forward passes run in."""
+        import torch
+
+        from polymux.encoders.probe import has_bfloat16
+        from polymux.encoders.pytorch import device_named
+
+        asked = self.settings.training.precision
+        if asked == "auto":
+            asked = "bfloat16" if has_bfloat16(device_named(self.device)) else "float32"
+        found: torch.dtype = getattr(torch, asked)
+        return found
 
     def tell(self, what: str, done: int, total: int | None) -> None:
         """Say how far a stage is."""

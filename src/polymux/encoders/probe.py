@@ -84,13 +84,18 @@ def candidates(where: str) -> tuple[list[Candidate], list[Candidate]]:
     from polymux.encoders import openvino
 
     exact, low = [("torch", "float32")], list[Candidate]()
-    has_bfloat16 = where != "cpu" or bool(_flags() & {"avx512_bf16", "amx_bf16"})
-    if has_bfloat16:
+    has_low = has_bfloat16(where)
+    if has_low:
         low.append(("torch", "bfloat16"))
     if where == "cpu" and openvino.is_installed():
         exact.append(("openvino", "float32"))
-        low += [("openvino", "bfloat16")] * has_bfloat16 + [("openvino", "int8")]
+        low += [("openvino", "bfloat16")] * has_low + [("openvino", "int8")]
     return exact, low
+
+
+def has_bfloat16(where: str) -> bool:
+    """Whether `cpu` or `cuda` multiplies in bfloat16; a CPU that does not is slow beyond use."""
+    return where != "cpu" or bool(_flags() & {"avx512_bf16", "amx_bf16"})
 
 
 def _speed(

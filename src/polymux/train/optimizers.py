@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from polymux.encoders.probe import has_bfloat16
 
 
 def adamw(
@@ -57,6 +61,25 @@ def _optimized_by_adamw(
     return adamw([p for p in model.parameters() if p.requires_grad], lr, decay, betas)
 
 
+class _InFull(TorchFunctionMode):
+    """What is asked for in bfloat16 stays float32."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.bfloat16:
+            return args[0].float().clone()
+        return func(*args, **(kwargs or {}))
+
+
+class Muon(torch.optim.Muon):
+    """torch's, which makes directions orthogonal in bfloat16, but where the CPU has none."""
+
+    def step(self, closure: Any = None) -> Any:
+        """Update the weights once."""
+        where = self.param_groups[0]["params"][0].device.type
+        with nullcontext() if has_bfloat16(where) else _InFull():
+            return super().step(closure)  # type: ignore[no-untyped-call]
+
+
 def _muon(model: nn.Module, lr: float, decay: float, betas: tuple[float, float]) -> Together:
     """Muon for the matrices of hidden layers, scaled to AdamW's steps; AdamW for all others.
 
@@ -70,7 +93,7 @@ def _muon(model: nn.Module, lr: float, decay: float, betas: tuple[float, float])
     owned = {id(p) for p in matrices}
     rest = [p for p in trained if id(p) not in owned]
     return Together(
-        torch.optim.Muon(matrices, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+        Muon(matrices, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
         adamw(rest, lr, decay, betas),
     )
 
