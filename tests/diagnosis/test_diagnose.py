@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,10 @@ def test_the_command_prints_findings_and_writes_the_record(
     assert "\x1b" not in printed
     record = json.loads((tmp_path / "out" / "diagnosis.json").read_text("utf-8"))
     assert record["checks"]["size"]["measured"]["examples"] == 11
+    page = (tmp_path / "out" / "diagnosis.html").read_text("utf-8")
+    for check in record["checks"].values():
+        assert all(one["says"] in unescape(page) for one in check["findings"])
+    assert "\x1b" not in page
     main([*given, "--json"])
     told = json.loads(capsys.readouterr().out)
     assert told["checks"] == record["checks"]

@@ -34,7 +34,7 @@ def diagnose_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where diagnosis.json is written."),
+        typer.Option("--out", metavar="DIR", help="Where diagnosis.html and .json are written."),
     ] = None,
     seed: options.Seed = 0,
     language: options.Language = None,
@@ -125,7 +125,7 @@ def diagnose_command(
         return
     _print(found)
     if out is not None:
-        print(out / "diagnosis.json")
+        print(out / "diagnosis.html")
 
 
 def _print(found: Diagnosis) -> None:

@@ -16,6 +16,7 @@ from polymux.diagnosis.correlation import Neighbourhood
 from polymux.diagnosis.findings import Finding, Level, Result
 from polymux.diagnosis.look import Seen, look
 from polymux.diagnosis.noise import Noise
+from polymux.diagnosis.page import page
 from polymux.diagnosis.reach import Reach
 from polymux.diagnosis.redundancy import Redundancy
 from polymux.diagnosis.rules import RULES, Facts, Recommendation, Rule, advise, recommend
@@ -46,7 +47,7 @@ __all__ = [
     "recommend",
 ]
 
-MANIFEST = "diagnosis.json"
+MANIFEST, PAGE = "diagnosis.json", "diagnosis.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,14 @@ class Diagnosis:
         }
 
     def write(self, out: str | Path, *, force: bool = False) -> None:
-        """Write `diagnosis.json` into the folder `out`.
+        """Write `diagnosis.json`, and as a page `diagnosis.html`, into the folder `out`.
 
         Raises:
             UsageError: it is not empty, and not forced.
         """
         text = json.dumps(self.record, ensure_ascii=False, indent=2) + "\n"
-        write_texts(Path(out), {MANIFEST: lambda: [text]}, force=force)
+        shown = page(self.record)
+        write_texts(Path(out), {MANIFEST: lambda: [text], PAGE: lambda: [shown]}, force=force)
 
 
 def diagnose(

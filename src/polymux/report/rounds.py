@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
-from polymux.report import charts
+from polymux.report import lines
 from polymux.report.card import _environment, _hash, _own_file
-
-# Half a stroke at the end of a whisker.
-_END = 3.0
-_HEIGHT, _LEFT, _RIGHT, _TOP = 210.0, 34.0, 348.0, 12.0
 
 
 class Estimate(TypedDict):
@@ -100,31 +95,13 @@ class RunFacts(TypedDict):
     """What was changed on the way."""
 
 
-class Line(TypedDict):
-    """One learning curve."""
-
-    name: str
-    path: str
-    whiskers: str
-    """The intervals; empty where none is known."""
-    dots: Sequence[tuple[float, float]]
-
-
-class Drawing(TypedDict):
-    """Learning curves over labels."""
-
-    lines: Sequence[Line]
-    across: Sequence[charts.Tick]
-    up: Sequence[charts.Tick]
-
-
 def rounds(facts: RunFacts) -> str:
     """One self-contained page that asks no host for anything and runs no script.
 
     Args:
         facts: What the card says.
     """
-    style = _own_file("card.css") + _own_file("rounds.css")
+    style = _own_file("card.css") + _own_file("lines.css") + _own_file("rounds.css")
     return (
         _environment()
         .get_template("rounds.html")
@@ -132,10 +109,10 @@ def rounds(facts: RunFacts) -> str:
     )
 
 
-def learning(facts: RunFacts) -> Drawing | None:
+def learning(facts: RunFacts) -> lines.Drawing | None:
     """The curves of the card; None where nothing was scored."""
     at = {turn["round"]: float(turn["trained"] or 0) for turn in facts["turns"]}
-    points: dict[str, list[tuple[float, float, float, float]]] = {}
+    points: dict[str, list[lines.Point]] = {}
     scored = [(at[t["round"]], t["score"]) for t in facts["turns"] if t["score"] is not None]
     if scored:
         points["test"] = [(x, y, y, y) for x, y in scored]
@@ -150,64 +127,6 @@ def learning(facts: RunFacts) -> Drawing | None:
             points[name] = made
     if not points:
         return None
-    xs = [x for line in points.values() for x, *_ in line]
-    ys = [y for line in points.values() for _, *rest in line for y in rest]
-    across = _Axis(0.0, max(1.0, *xs), _LEFT + 8, _RIGHT)
-    up = _Axis(*_room(min(ys), max(ys)), _HEIGHT, _TOP)
-    return Drawing(
-        lines=[_line(name, line, across, up) for name, line in points.items()],
-        across=across.ticks(),
-        up=up.ticks(100.0),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """Where numbers stand between the two ends of an axis."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        """A number's place."""
-        share = (value - self.low) / max(self.high - self.low, 1e-9)
-        return round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self, times: float = 1.0) -> list[charts.Tick]:
-        """Round numbers on it."""
-        values = charts.ticks(self.low, max(self.high, self.low + 1e-6), 4)
-        return [charts.Tick(at=self.at(x), label=f"{times * x:g}") for x in values]
-
-
-def _room(low: float, high: float) -> tuple[float, float]:
-    room = max(0.02, 0.08 * (high - low))
-    return max(0.0, low - room), min(1.0, high + room)
-
-
-def _line(
-    name: str, points: Sequence[tuple[float, float, float, float]], across: _Axis, up: _Axis
-) -> Line:
-    ordered = sorted(points)
-    dots = [(across.at(x), up.at(y)) for x, y, _, _ in ordered]
-    return Line(
-        name=name,
-        path=_path(dots),
-        whiskers="".join(
-            _whisker(across.at(x), up.at(low), up.at(high))
-            for x, _, low, high in ordered
-            if low < high
-        ),
-        dots=dots,
-    )
-
-
-def _whisker(x: float, low: float, high: float) -> str:
-    """An interval, with a short stroke at each end."""
-    ends = "".join(f"M{x - _END:g} {y:g}h{2 * _END:g}" for y in (low, high))
-    return f"M{x:g} {low:g}V{high:g}{ends}"
-
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+    across = max(1.0, *(x for line in points.values() for x, *_ in line))
+    heights = [y for line in points.values() for _, *rest in line for y in rest]
+    return lines.drawing(points, across=(0.0, across), up=lines.room(heights), times=100.0)
