@@ -75,6 +75,26 @@ def test_the_untouched_models_score_is_what_evaluate_says(whole, corpora) -> Non
     assert row["scores"] == pytest.approx(said)
 
 
+def test_a_map_shows_pool_target_and_each_first_choice_as_the_start_model_sees_them(whole) -> None:
+    for config in ("one", "both"):
+        drawn = json.loads((whole / "maps" / "tiny" / f"{config}.json").read_text("utf-8"))
+        assert sorted(drawn["chosen"]) == sorted(told()["strategies"])
+        last = [r for r in rows(whole) if r["config"] == config and r["strategy"] != "untouched"]
+        most = max(r["budget"] for r in last)
+        assert {len(places) for places in drawn["chosen"].values()} == {most}
+        assert drawn["pool"]
+        assert drawn["target"]
+        assert 0 < drawn["explained"][1] <= drawn["explained"][0] <= 1
+        # What two strategies both chose lies in one place.
+        cells = whole / "cells" / "tiny" / config
+        places: dict[str, list[float]] = {}
+        for strategy, found in drawn["chosen"].items():
+            seeds = sorted((cells / strategy).glob(f"c*-t*-b{most}.json"))
+            ids = json.loads(seeds[0].read_text("utf-8"))["chosen"]
+            for one, place in zip(ids, found, strict=True):
+                assert places.setdefault(one, place) == place
+
+
 def test_no_target_language_and_no_start_language_is_bought(whole) -> None:
     for row in rows(whole):
         assert sum(row["chosen"].values()) == row["labels"] == row["budget"]

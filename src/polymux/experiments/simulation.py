@@ -16,7 +16,9 @@ from polymux.experiments.cells import Cell, Row, keep, kept, scored
 from polymux.experiments.choosing import Chosen, choose, read_choices, write_choices
 from polymux.experiments.hands import Run, Task, hands, workers_for
 from polymux.experiments.learning import Campaign, chain, fine_tuned, learned, loaded
+from polymux.experiments.maps import keep_maps
 from polymux.experiments.pools import Corpora, Setting
+from polymux.experiments.results import RESULTS
 from polymux.experiments.settings import (
     UNTOUCHED,
     Experiment,
@@ -28,8 +30,6 @@ from polymux.folders import claimed, write_text
 from polymux.progress import Progress
 from polymux.records import Example
 from polymux.train.start import labelled
-
-RESULTS = "results.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +136,9 @@ def _rows(work: _Work, run: Run[Any]) -> tuple[list[Row], int]:
     asked = list(_asked(work, starts))
     found: dict[Cell, list[Row]] = {}
     for one in asked:
-        rows = kept(work.out, one.cell, one.made_of)
-        if rows is not None:
+        if (rows := kept(work.out, one.cell, one.made_of)) is not None:
             # Names may have changed since.
             found[one.cell] = [row | work.told for row in rows]
-    there = len(found)
     missing = [one for one in asked if one.cell not in found]
     settings = json.dumps(work.experiment.model_dump(mode="json"), indent=2) + "\n"
     write_text(work.out / "experiment.json", settings, force=True)
@@ -153,7 +151,9 @@ def _rows(work: _Work, run: Run[Any]) -> tuple[list[Row], int]:
             file.writelines(map(_line, rows))
             file.flush()
             work.tell("cells", len(found), len(asked))
-    return [row for one in asked for row in found.get(one.cell, [])], len(found) - there
+    chooser = work.experiment.chooser
+    keep_maps(work.out, asked, lambda name: work.loaded(name, starts[chooser or name]))
+    return [row for one in asked for row in found[one.cell]], len(missing)
 
 
 def _started(work: _Work, name: str) -> str:

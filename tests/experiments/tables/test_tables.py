@@ -13,7 +13,7 @@ import pytest
 from tests.experiments.tables.worlds import write
 
 from polymux.cli import main
-from polymux.errors import UsageError
+from polymux.errors import InputError, UsageError
 from polymux.experiments.tables import Tables, tables
 from polymux.experiments.tables.latex import escaped, latex
 from polymux.report.table import Table
@@ -97,6 +97,43 @@ def test_figures_are_whole_files_that_ask_no_host(whole: Tables) -> None:
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         links = [v for e in root.iter() for n, v in e.attrib.items() if n.endswith("href")]
         assert all(link.startswith("#") for link in links)
+
+
+def mapped(folder: Path, **strategies: str) -> Path:
+    """Results with a map beside them, in which strategies may have other names."""
+    results = write(folder, configs={"LP": ["ur"]}, budgets=(10,))
+    first = json.loads((results / "results.jsonl").read_text("utf-8").splitlines()[0])
+    names = ["random", "knn-uncertainty", "gold"]
+    chosen = {strategies.get(name, name): [[0.5, 0.5], [1.0, 2.0]] for name in names}
+    file = results / "maps" / first["model"] / "LP.json"
+    file.parent.mkdir(parents=True)
+    told = {"of": {}, "explained": [0.5, 0.2], "pool": [[0, 0], [3, 1]], "target": [[1, 1]]}
+    file.write_text(json.dumps({**told, "chosen": chosen}), encoding="utf-8")
+    return results
+
+
+def test_maps_are_drawn_of_random_choice_and_of_strategies(tmp_path: Path) -> None:
+    made = tables([mapped(tmp_path / "world")], tmp_path / "out")
+    figures = sorted((made.out / "figures").glob("map*.svg"))
+    assert len(figures) == 2
+    for file in figures:
+        root = ET.fromstring(file.read_text("utf-8"))
+        # Pool, target and choice are a path each, of as many strokes as there are points.
+        strokes = [path.attrib["d"].count("M") for path in root.findall(".//{*}path")]
+        assert {1, 2} <= set(strokes)
+    page = made.page.read_text("utf-8")
+    assert "Where choices lie" in page
+    assert "Where choices lie" in (made.out / "tables.md").read_text("utf-8")
+
+
+def test_a_broken_map_is_named_with_what_to_do(tmp_path: Path) -> None:
+    world = mapped(tmp_path / "world")
+    (file,) = (world / "maps").rglob("*.json")
+    for text in ("{", "[]", '{"pool": 1}', '{"pool": [[1]], "target": [], "chosen": {}}'):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match="not a map") as raised:
+            tables([world], tmp_path / "out")
+        assert raised.value.file == str(file)
 
 
 def test_the_same_results_give_the_same_bytes(whole: Tables, tmp_path: Path) -> None:

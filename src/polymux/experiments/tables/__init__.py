@@ -21,6 +21,7 @@ from polymux.experiments.tables.grid import Cell, Grid, grid
 from polymux.experiments.tables.latex import latex
 from polymux.experiments.tables.luck import luck
 from polymux.experiments.tables.paper import beside
+from polymux.experiments.tables.planes import planes_of
 from polymux.experiments.tables.results import Results, read
 from polymux.experiments.tables.sheets import Sheet
 from polymux.experiments.tables.wins import wins
@@ -91,6 +92,7 @@ def tables(
         "languages": sheets.chosen(chosen),
     }
     lead = told.lead(ordered, found, apart, named)
+    planes = list(planes_of(results.rows))
     record = told.record(
         _title(results),
         __version__,
@@ -98,7 +100,8 @@ def tables(
         ordered,
         found,
         chosen,
-        _sections(made, results, ordered),
+        planes,
+        _sections(made, results, ordered, drawn=["maps"] if planes else []),
     )
     drawn = figures(record)
     texts: dict[str, str] = dict(_files(list(made.values())))
@@ -150,14 +153,17 @@ def _chosen(ordered: Grid) -> dict[tuple[Cell, str], Mapping[str, float]]:
     return found
 
 
-def _sections(made: Mapping[str, Sheet], results: Results, ordered: Grid) -> list[Section]:
+def _sections(
+    made: Mapping[str, Sheet], results: Results, ordered: Grid, drawn: Sequence[str]
+) -> list[Section]:
     sections = [
-        Section(key, title, [said], made[key].tables)
+        Section(key, title, [said], made[key].tables if key in made else ())
         for key, (title, said) in told.SECTIONS.items()
     ]
     notes = [*results.notes, *ordered.notes, *told.limits(ordered)]
     notes.append(f"Read: {', '.join(results.files)}.")
-    shown = [section for section in sections if section.tables or made[section.key].values]
+    filled = {key for key, sheet in made.items() if sheet.values} | set(drawn)
+    shown = [section for section in sections if section.tables or section.key in filled]
     return [*shown, Section("notes", "What these results cannot say", listed=notes)]
 
 

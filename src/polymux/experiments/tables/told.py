@@ -14,7 +14,7 @@ from polymux.experiments.tables.wins import AFTERWARDS, ALL, Wins
 from polymux.report.table import Section, signed
 
 if TYPE_CHECKING:
-    from polymux.report.results.record import Bar, Forest, Line, Panel, Record, Role, Stack
+    from polymux.report.results.record import Bar, Forest, Line, Panel, Plane, Record, Role, Stack
 
 # Key of a sheet: its heading, and how to read it.
 SECTIONS: Mapping[str, tuple[str, str]] = {
@@ -67,6 +67,14 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
     "languages": (
         "Languages chosen",
         "At the last budget of each target, the mean over choices.",
+    ),
+    "maps": (
+        "Where choices lie",
+        (
+            "The first choice of each strategy at its last budget (coloured), among a sample of "
+            "the pool (grey) and of the target (black): the first two principal components of the "
+            "embeddings of the model that chose first."
+        ),
     ),
     "differences": (
         "Every difference",
@@ -193,6 +201,7 @@ def record(
     ordered: Grid,
     found: Sequence[Wins],
     chosen: Mapping[tuple[Cell, str], Mapping[str, float]],
+    planes: Sequence[Plane],
     sections: Sequence[Section],
 ) -> Record:
     """All that the page says and draws."""
@@ -204,6 +213,7 @@ def record(
         "forests": _forests(found),
         "panels": _panels(ordered),
         "stacks": _stacks(chosen),
+        "planes": planes,
         "sections": sections,
     }
 

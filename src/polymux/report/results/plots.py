@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from polymux.report import words
-from polymux.report.results.record import Bar, Forest, Line, Panel, Record, Role, Stack
+from polymux.report.results.record import Bar, Forest, Line, Panel, Plane, Record, Role, Stack
 from polymux.report.svg import FAINT, INK, MUTED, drawn, series
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def figures(record: Record) -> dict[str, list[Figure]]:
         "verdict": [_forest(forest, record["rivals"]) for forest in record["forests"]],
         "curves": [_panel(panel, record["rivals"]) for panel in record["panels"]],
         "languages": [_stack(stack) for stack in record["stacks"]],
+        "maps": [_plane(plane, record["rivals"]) for plane in record["planes"]],
     }
 
 
@@ -212,3 +213,38 @@ def _segments(axes: Axes, row: int, counts: Mapping[str, float], shown: Sequence
         if share > 2.2 * len(name) + 2:
             axes.text(left + share / 2, row, name, ha="center", va="center", color=INK)
         left += share
+
+
+def _plane(plane: Plane, rivals: Sequence[str]) -> Figure:
+    """The pool in grey, the target in black, the choice in the strategy's colour, on one scale."""
+    name = plane["strategy"]
+    colour = series(rivals.index(name) % _LOOKS) if name in rivals else series(_LOOKS)
+
+    def draw(axes: Axes) -> None:
+        _dots(axes, plane["pool"], MUTED, 2.5, 0.4)
+        _dots(axes, plane["target"], INK, 3.5, 0.55)
+        _dots(axes, plane["chosen"], colour, 6.0, 0.8)
+        axes.set_aspect("equal", "datalim")
+        axes.autoscale_view()
+        axes.grid(visible=False)
+        axes.set_xticks([])
+        axes.set_yticks([])
+
+    caption = words.cut(plane["title"], _TITLE)
+    return Figure(plane["key"], caption, drawn(plane["key"], caption, (_WIDTH, 260), draw))
+
+
+def _dots(
+    axes: Axes, places: Sequence[Sequence[float]], colour: str, wide: float, alpha: float
+) -> None:
+    """Points as one path of strokes without length: a tenth of what a marker each takes."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    if not places:
+        return
+    ends = np.repeat(np.array(places, dtype=np.float64), 2, axis=0)
+    path = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(places)))
+    path.should_simplify = False
+    look = {"color": colour, "linewidth": wide, "alpha": alpha, "capstyle": "round"}
+    axes.add_patch(PathPatch(path, fill=False, **look))

@@ -55,6 +55,17 @@ class Stack(TypedDict):
     rows: Mapping[str, Mapping[str, float]]
 
 
+class Plane(TypedDict):
+    """Where one strategy's choice lies, among the pool and beside the target."""
+
+    key: str
+    title: str
+    strategy: str
+    pool: Sequence[Sequence[float]]
+    target: Sequence[Sequence[float]]
+    chosen: Sequence[Sequence[float]]
+
+
 class Record(TypedDict):
     """Everything an experiment's page says and draws."""
 
@@ -66,4 +77,5 @@ class Record(TypedDict):
     forests: Sequence[Forest]
     panels: Sequence[Panel]
     stacks: Sequence[Stack]
+    planes: Sequence[Plane]
     sections: Sequence[Section]

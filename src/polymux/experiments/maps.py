@@ -1,0 +1,86 @@
+"""Where choices lie: the pool, the target and what each strategy chose, in one plane."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from polymux.encoders import Model
+from polymux.experiments.cells import Cell, chosen_ids
+from polymux.experiments.pools import Setting
+from polymux.experiments.settings import UNTOUCHED
+from polymux.folders import write_text
+from polymux.prescribe.card import plane
+from polymux.records import Example
+
+# Examples of each that are drawn.
+POOL, TARGET = 300, 100
+
+
+def maps_of(out: Path) -> dict[tuple[str, str], Path]:
+    """The maps of an experiment by model and configuration."""
+    return {(file.parent.name, file.stem): file for file in sorted(out.glob("maps/*/*.json"))}
+
+
+def keep_maps(
+    out: Path,
+    made: Iterable[tuple[Cell, Setting, str]],
+    load: Callable[[str], Model],
+) -> None:
+    """Write the map of each model and configuration that has none of these cells yet.
+
+    A map shows the first choice of every strategy at its last budget, as the model that `load`
+    gives for a name sees it; `made` are cells with a name for all that decides each.
+    """
+    last: dict[tuple[str, str], dict[str, tuple[Cell, Setting, str]]] = {}
+    for cell, setting, made_of in made:
+        here = last.setdefault((cell.model, cell.configuration), {})
+        best = here.get(cell.strategy)
+        if cell.strategy != UNTOUCHED and (best is None or _later(cell, best[0])):
+            here[cell.strategy] = cell, setting, made_of
+    for (model, configuration), cells in last.items():
+        file = out / "maps" / model / f"{configuration}.json"
+        of = {name: made_of for name, (_, _, made_of) in cells.items()}
+        there = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if cells and there.get("of") != of:
+            setting = next(iter(cells.values()))[1]
+            chosen = {name: chosen_ids(out, cell) for name, (cell, _, _) in cells.items()}
+            told = {"of": of, **_map(setting, load(model), chosen)}
+            write_text(file, json.dumps(told) + "\n", force=True)
+
+
+def _later(one: Cell, other: Cell) -> bool:
+    return (one.budget, -(one.choice_seed or 0)) > (other.budget, -(other.choice_seed or 0))
+
+
+def _map(setting: Setting, model: Model, chosen: dict[str, list[str]]) -> dict[str, object]:
+    """The places of a sample of the pool, of the target, and of what each strategy chose."""
+    ids = list(dict.fromkeys(one for of in chosen.values() for one in of))
+    groups = {
+        "pool": _even(list(setting.source), POOL),
+        "target": _even(list(setting.target), TARGET),
+        "chosen": [setting.by_id[one] for one in ids],
+    }
+    seen = {name: model.encode(examples).embeddings for name, examples in groups.items()}
+    places, explained = plane(seen)
+    at = dict(zip(ids, _rounded(places["chosen"]), strict=True))
+    return {
+        "explained": explained,
+        "pool": _rounded(places["pool"]),
+        "target": _rounded(places["target"]),
+        "chosen": {name: [at[one] for one in of] for name, of in chosen.items()},
+    }
+
+
+def _even(examples: Sequence[Example], most: int) -> list[Example]:
+    n = min(len(examples), most)
+    return [examples[i * len(examples) // n] for i in range(n)]
+
+
+def _rounded(places: Float[np.ndarray, "n 2"]) -> list[list[float]]:
+    found: list[list[float]] = places.round(4).tolist()
+    return found
