@@ -31,6 +31,7 @@ from polymux.distill.learning.training import Lesson
 from polymux.distill.text.blocks import Block, Rows, stream_of
 from polymux.distill.text.sampling import Draw, all_data
 from polymux.distill.text.tokenizer import train_tokenizer
+from polymux.encoders.probe import has_bfloat16
 from polymux.readers import read
 from polymux.train import Recipe, fit
 
@@ -160,6 +161,11 @@ def soft(teaching: Teaching) -> Lesson:
     return Lesson(torch.ones(len(LANGUAGES)), teaching=teaching)
 
 
+def own_precision() -> str:
+    """What `polymux distill` trains in on this machine."""
+    return "bfloat16" if has_bfloat16("cpu") else "float32"
+
+
 def small(made: Any, seed: int) -> Any:
     """The default shape."""
     settings = network.modernbert(6, 256, 4, 384)
@@ -180,7 +186,7 @@ def teaching_rows(text: Ground, *, repeats: int, updates: int, rows: int) -> Ite
             masking,
             kind="top-k",
             k=32,
-            autocast=torch.bfloat16,
+            autocast=getattr(torch, own_precision()),
         )
         cache = read_cache(place)
         lessons = {
@@ -197,12 +203,12 @@ def teaching_rows(text: Ground, *, repeats: int, updates: int, rows: int) -> Ite
                     masking,
                     lesson,
                     rows_an_update=rows,
-                    precision="bfloat16",
+                    precision=own_precision(),
                     updates=updates,
                 )
                 speeds[name].append(run.run())
     for name, found in speeds.items():
-        yield Row(f"6 x 256, 16k words, bf16: {name}", tuple(found), "tokens/s")
+        yield Row(f"6 x 256, 16k words, {own_precision()}: {name}", tuple(found), "tokens/s")
     plain = speeds["plain masked-LM"]
     for figure, (name, found) in zip(
         ("live-teachers", "cached-teachers"), list(speeds.items())[1:], strict=True
@@ -225,9 +231,9 @@ def shape_rows(text: Ground, *, repeats: int, updates: int) -> Iterator[Row]:
          text.lines, 8),
         ("head on masked positions only", 100_000, hard(), "float32", text.lines, 8),
         ("and 16k words", VOCABULARY, hard(), "float32", text.lines, 8),
-        ("and bf16", VOCABULARY, hard(), "bfloat16", text.lines, 8),
-        ("and full rows (packing)", VOCABULARY, hard(), "bfloat16", text.packed, 8),
-        ("and 64 rows an update", VOCABULARY, hard(), "bfloat16", text.packed, 64),
+        (f"and {own_precision()}", VOCABULARY, hard(), own_precision(), text.lines, 8),
+        ("and full rows (packing)", VOCABULARY, hard(), own_precision(), text.packed, 8),
+        ("and 64 rows an update", VOCABULARY, hard(), own_precision(), text.packed, 64),
     ]  # fmt: skip
     first: list[float] = []
     for what, words, loss, precision, rows, count in steps:
