@@ -1,10 +1,10 @@
 """Finished experiments as pages of docs/results.
 
-    python benchmarks/proof.py docs/results/choosing-udpos.md runs/udpos Parts LP=looked/LP
+    POLYMUX_DATA=CORPORA python benchmarks/proof.py docs/results/choosing-ner.md runs/ner "Names"
 
-RUN is what `polymux simulate PRESET --out RUN` left. The page holds what `polymux tables` says of
-it but for the long list of all differences, with the commands, and what each strategy chose; and,
-where folders of `polymux diagnose --out` are named after targets, what it measured before.
+The run is what `polymux simulate local/NAME --out RUN` left. The page holds what `polymux tables`
+says of it but for the long list of all differences, with the commands, what each strategy chose,
+and what `polymux diagnose` says of each target's pools; their encodings are in the run's store.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import polymux as pm
+from polymux.experiments.pools import Corpora
+from polymux.experiments.settings import folder_of, read_experiment
 
 POLYMUX = str(Path(sys.executable).parent / "polymux")
 # Of the tables of `polymux tables`, in this order; the others are long and can be made again.
@@ -65,31 +68,50 @@ def seconds(run: Path) -> str:
     return f"{len(spent):,} cells; {hours:.1f} hours of one core that others used too."
 
 
-def diagnosed(folders: Mapping[str, Path]) -> str:
-    """What was measured before a label was bought, a line a target."""
+def diagnosed(run: Path, preset: str) -> str:
+    """What could be measured before a label was bought, a line a target."""
     titles = ["target", "examples", "out of reach", "r(1)", "r(8)", "r(64)", "right / says"]
-    titles.append("of ten nearest in its language: plain, centred, whitened")
-    lines = [f"| {' | '.join(titles)} |", f"|---|{'--:|' * (len(titles) - 1)}"]
-    for name, folder in folders.items():
-        checks = json.loads((folder / "diagnosis.json").read_text(encoding="utf-8"))["checks"]
-        measured = {key: one["measured"] for key, one in checks.items()}
-        curve = {one["k"]: one for one in measured["correlation"]["curve"]}
-        r = [
-            f"{curve[k]['r']:.2f} ({curve[k]['low']:.2f} to {curve[k]['high']:.2f})"
-            for k in (1, 8, 64)
-        ]
-        sure = measured["calibration"]["pools"]["target"]
-        far = len(measured["reach"]["out_of_reach"]) / measured["reach"]["targets"]
-        near = [measured["clusters"][kind]["of_ten"] for kind in ("plain", "centred", "whitened")]
-        lines.append(
-            f"| {name} | {measured['size']['examples']} | {far:.0%} | "
-            f"{' | '.join(r)} | {sure['accuracy']['value']:.0%} / {sure['confidence']:.0%} | "
-            f"{', '.join(f'{one:.0%}' for one in near)} |"
+    titles += ["of ten nearest in its language: plain, centred, whitened", "recommended"]
+    lines = [f"| {' | '.join(titles)} |", f"|---|{'--:|' * (len(titles) - 2)}---|"]
+    experiment = read_experiment(preset)
+    corpora = Corpora(experiment, folder_of(preset))
+    name = next(iter(experiment.models))
+    how = experiment.further(name)
+    start = run / "models" / name
+    model = pm.Model(start, task=experiment.task, max_length=how.max_length, stride=how.stride)
+    for config in experiment.configurations:
+        setting = corpora.setting(config)
+        found = pm.diagnose(
+            model,
+            setting.source,
+            setting.target,
+            budget=max(experiment.budgets),
+            store=run / "store",
         )
+        lines.append(f"| {config} | {' | '.join(measured(found.record))} |")
     return "\n".join(lines)
 
 
-def page(run: Path, title: str, looked: Mapping[str, Path]) -> str:
+def measured(record: dict[str, Any]) -> list[str]:
+    """The cells of a line."""
+    told = {name: one["measured"] for name, one in record["checks"].items()}
+    curve = {one["k"]: one for one in told["correlation"]["curve"]}
+    sure = told["calibration"]["pools"]["target"]
+    near = [told["clusters"][kind]["of_ten"] for kind in ("plain", "centred", "whitened")]
+    return [
+        f"{told['size']['examples']}",
+        f"{len(told['reach']['out_of_reach']) / told['reach']['targets']:.0%}",
+        *(
+            f"{curve[k]['r']:.2f} ({curve[k]['low']:.2f} to {curve[k]['high']:.2f})"
+            for k in (1, 8, 64)
+        ),
+        f"{sure['accuracy']['value']:.0%} / {sure['confidence']:.0%}",
+        ", ".join(f"{one:.0%}" for one in near),
+        record["recommendation"]["strategy"],
+    ]
+
+
+def page(run: Path, title: str) -> str:
     """A page of docs/results."""
     asked = json.loads((run / "experiment.json").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as place:
@@ -113,12 +135,11 @@ def page(run: Path, title: str, looked: Mapping[str, Path]) -> str:
              "exceeds the gain"}  # fmt: skip
     sections += [f"## {names[key]}\n\n{texts[key].strip()}\n" for key in KEPT if key in texts]
     sections.append(f"## Languages chosen at the last budget\n\n{chosen(made)}\n")
-    if looked:
-        sections.append(f"## What `polymux diagnose` measured before\n\n{diagnosed(looked)}\n")
+    told = diagnosed(run, f"local/{name}")
+    sections.append(f"## What `polymux diagnose` measures before\n\n{told}\n")
     return "\n".join(sections)
 
 
 if __name__ == "__main__":
-    target, folder, name, *named = sys.argv[1:]
-    places = {one.partition("=")[0]: Path(one.partition("=")[2]) for one in named}
-    Path(target).write_text(page(Path(folder), name, places), encoding="utf-8")
+    target, folder, name = sys.argv[1:]
+    Path(target).write_text(page(Path(folder), name), encoding="utf-8")

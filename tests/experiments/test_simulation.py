@@ -44,6 +44,10 @@ def whole(corpora: Path) -> Path:
     return out
 
 
+def corpora_of(whole: Path) -> Corpora:
+    return Corpora(read_experiment(str(whole.parent / "miniature.toml"), ()), whole.parent)
+
+
 def rows(out: Path) -> list[dict]:
     return [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
 
@@ -85,14 +89,44 @@ def test_a_map_shows_pool_target_and_each_first_choice_as_the_start_model_sees_t
         assert drawn["pool"]
         assert drawn["target"]
         assert 0 < drawn["explained"][1] <= drawn["explained"][0] <= 1
-        # What two strategies both chose lies in one place.
+        # The map keeps distances in the plane of most variance: of its own points, nothing else.
         cells = whole / "cells" / "tiny" / config
-        places: dict[str, list[float]] = {}
-        for strategy, found in drawn["chosen"].items():
-            seeds = sorted((cells / strategy).glob(f"c*-t*-b{most}.json"))
-            ids = json.loads(seeds[0].read_text("utf-8"))["chosen"]
-            for one, place in zip(ids, found, strict=True):
-                assert places.setdefault(one, place) == place
+        ids = {
+            name: json.loads((cells / name / f"c1-t1-b{most}.json").read_text("utf-8"))["chosen"]
+            for name in drawn["chosen"]
+        }
+        setting = corpora_of(whole).setting(config)
+        groups = [list(setting.source), list(setting.target)]
+        chosen = list(dict.fromkeys(one for of in ids.values() for one in of))
+        groups.append([setting.by_id[one] for one in chosen])
+        model = Model(whole / "models" / "tiny", task="token-classification", device="cpu")
+        seen = model.encode([one for group in groups for one in group]).embeddings
+        centred = (seen - seen.mean(axis=0)).astype(np.float64)
+        plane = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+        places = np.array(drawn["pool"] + drawn["target"])
+        assert np.abs(places) == pytest.approx(np.abs(plane[: len(places)]), abs=2e-3)
+        at = dict(zip(chosen, plane[len(places) :], strict=True))
+        for name, found in drawn["chosen"].items():
+            wanted = np.array([at[one] for one in ids[name]])
+            assert np.abs(found) == pytest.approx(np.abs(wanted), abs=2e-3)
+
+
+def test_a_map_is_drawn_again_only_of_other_cells(corpora: Path, whole: Path) -> None:
+    out = corpora / "grown"
+    shutil.copytree(whole, out)
+    file = out / "maps" / "tiny" / "one.json"
+    before = file.read_bytes()
+    os.utime(file, ns=(1, 1))
+    simulate(write_experiment(corpora), out, workers=1, device="cpu")
+    assert file.stat().st_mtime_ns == 1
+    for broken in (b"{", b"[]"):
+        file.write_bytes(broken)
+        simulate(write_experiment(corpora), out, workers=1, device="cpu")
+        assert file.read_bytes() == before
+    simulate(write_experiment(corpora, budgets=[8, 9]), out, workers=1, device="cpu")
+    drawn = json.loads(file.read_text("utf-8"))
+    assert {len(found) for found in drawn["chosen"].values()} == {9}
+    write_experiment(corpora)
 
 
 def test_no_target_language_and_no_start_language_is_bought(whole) -> None:

@@ -36,7 +36,10 @@ def facts(**but: Any) -> DiagnosisFacts:
         ],
         "correlation": [(k, 0.3 + k / 200, 0.2, 0.7) for k in range(1, 65)],
         "claimed": 0.7,
-        "reliability": {"target": [(0.4, 0.2), (0.9, 0.95)], "pool": [(0.5, 0.5)]},
+        "reliability": {
+            "target": [(0.2, 0.9, 19), (0.4, 0.2, 20), (0.9, 0.95, 300)],
+            "pool": [(0.5, 0.5, 90)],
+        },
         "strategy": "knn-uncertainty",
         "reason": "on parts of speech it gained",
         "evidence": ["results/choosing-udpos.md"],
@@ -64,8 +67,9 @@ def test_r_is_drawn_with_its_intervals_beside_the_claim() -> None:
     assert drawn is not None
     level, curve = drawn["lines"]
     assert len({y for _, y in level["dots"]}) == 1
-    assert len(curve["dots"]) == 11
-    assert curve["whiskers"].count("V") == 11
+    # Every k up to the one that is judged.
+    assert len(curve["dots"]) == 15
+    assert curve["whiskers"].count("V") == 15
     # Up is less in SVG: r rises with k here.
     assert curve["dots"][0][1] > curve["dots"][-1][1]
     assert correlation([], 0.7) is None
@@ -83,7 +87,9 @@ def test_what_is_surer_than_right_lies_below_the_diagonal() -> None:
 
     assert under(target["dots"][0]) > 1 > -1 > under(target["dots"][1])
     assert under(pool["dots"][0]) == pytest.approx(0, abs=0.2)
+    assert len(target["dots"]) == 2
     assert reliability({}) is None
+    assert reliability({"target": [(0.5, 0.5, 19)]}) is None
 
 
 def test_what_was_not_measured_is_left_out() -> None:

@@ -68,7 +68,7 @@ def diagnose_command(
     --source 'ud/*/train.conllu' --target mine.txt --budget 500[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.diagnosis import diagnose
+    from polymux.diagnosis import PAGE, diagnose
     from polymux.encoders import Model
     from polymux.folders import check_free
     from polymux.readers import read
@@ -125,7 +125,7 @@ def diagnose_command(
         return
     _print(found)
     if out is not None:
-        print(out / "diagnosis.html")
+        print(out / PAGE)
 
 
 def _print(found: Diagnosis) -> None:

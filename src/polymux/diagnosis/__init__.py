@@ -24,7 +24,7 @@ from polymux.encoders import Model
 from polymux.engines import opened
 from polymux.errors import UsageError
 from polymux.folders import write_texts
-from polymux.prescribe.pools import place_of
+from polymux.prescribe.pools import Counts, place_of
 from polymux.prescribe.presets import measure_named
 from polymux.prescribe.spool import store_for
 from polymux.progress import Progress
@@ -157,8 +157,8 @@ def diagnose(
         "seed": seed,
         "budget": budget,
         "uncertainty": measure,
-        "source": {**place_of(source), **asdict(seen.source_counts)},
-        "target": {**place_of(target), **asdict(seen.target_counts)},
+        "source": _told(source, seen.source_counts),
+        "target": _told(target, seen.target_counts),
         "looked_at": {
             "target": len(seen.target.examples),
             "source": len(seen.source.examples),
@@ -166,6 +166,10 @@ def diagnose(
         },
     }
     return Diagnosis(results, _listed(seen, results), facts, recommend(facts), about)
+
+
+def _told(pool: Pool, counts: Counts) -> dict[str, Any]:
+    return {**place_of(pool), **asdict(counts), "eligible": counts.eligible}
 
 
 def _facts(seen: Seen, results: Mapping[str, Result]) -> Facts:

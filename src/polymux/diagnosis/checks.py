@@ -61,7 +61,7 @@ def _redundancy(seen: Seen) -> Result:
 
 def _parallel(seen: Seen) -> Result | None:
     """Is the pool parallel, the same sentences in several languages (with languages only)?"""
-    # By the key under which most pairs are each other's nearest.
+    # By the key under which the other one is nearest most often.
     found = [
         parallel(encodings.embeddings, languages, keys, by)
         for by, (encodings, languages, keys) in seen.keyed.items()
@@ -113,7 +113,7 @@ def _expected(seen: Seen) -> Result | None:
         seen.to_random,
         budget=seen.budget,
         pool=seen.source_counts.eligible,
-        random=seen.is_random_of,
+        random=seen.random_size,
     )
 
 

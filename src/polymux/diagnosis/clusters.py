@@ -91,7 +91,8 @@ def clustering(
     """How far a sample clusters; the caller bounds it. None where it is too small to tell."""
     by, names = _groups(embeddings, languages, scripts, seed)
     sizes = Counter(names)
-    kept = np.array([sizes[name] >= MEMBERS for name in names])
+    # Examples without a language are no group of their own.
+    kept = np.array([name != "" and sizes[name] >= MEMBERS for name in names])
     if not kept.any() or len(set(np.array(names, dtype=object)[kept])) < 2:
         return None
     x = embeddings[kept].astype(np.float64)

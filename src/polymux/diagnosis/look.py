@@ -120,14 +120,14 @@ class Seen:
         ]
 
     @property
-    def is_random_of(self) -> int:
+    def random_size(self) -> int:
         """How many random examples a budget is compared with."""
         return min(self.budget or 0, len(self.source.examples))
 
     @cached_property
     def to_random(self) -> Float[np.ndarray, "targets"]:
         """Of each target, the distance to the nearest of as many random examples."""
-        some = self.source.encodings.embeddings[: self.is_random_of]
+        some = self.source.encodings.embeddings[: self.random_size]
         return near(self.nearest.target, some, 1).covered
 
 

@@ -22,8 +22,8 @@ def page(record: Mapping[str, Any]) -> str:
         "model": str(record["model"]["path"]),
         "task": record["task"],
         "budget": record["budget"],
-        "target": _there(record["target"]),
-        "pool": _there(record["source"]),
+        "target": record["target"]["eligible"],
+        "pool": record["source"]["eligible"],
         "checks": [
             {
                 "name": name,
@@ -36,7 +36,7 @@ def page(record: Mapping[str, Any]) -> str:
         "correlation": [(one["k"], one["r"], one["low"], one["high"]) for one in curve],
         "claimed": CLAIMED,
         "reliability": {
-            name: [(one["confidence"], one["accuracy"]) for one in told["bins"]]
+            name: [(one["confidence"], one["accuracy"], one["n"]) for one in told["bins"]]
             for name, told in pools.items()
         },
         "strategy": advice["strategy"],
@@ -44,8 +44,3 @@ def page(record: Mapping[str, Any]) -> str:
         "evidence": advice["evidence"],
     }
     return diagnosis(facts)
-
-
-def _there(pool: Mapping[str, Any]) -> int:
-    """Examples, without duplicates."""
-    return int(pool["read"]) - int(pool["duplicates"])

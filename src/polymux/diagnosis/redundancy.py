@@ -94,7 +94,7 @@ class Parallel(Result):
     by: str
     """What the key is."""
     pairs: int
-    """Of examples in two languages with one key."""
+    """Of examples in two languages with one key, each counted from both sides."""
     found: float
     """Share of the pairs in which the other one is the nearest of its language among the keys
     looked at, each language's mean taken off."""
@@ -110,8 +110,8 @@ class Parallel(Result):
     def findings(self) -> tuple[Finding, ...]:
         """On one sentence being bought in many languages."""
         told = (
-            f"of examples with the same {self.by} in two languages, {share(self.found)} are each "
-            f"other's nearest ({share(self.chance)} by chance, {self.keys:,} looked at)"
+            f"of examples with the same {self.by} in two languages, {share(self.found)} have the "
+            f"other one nearest ({share(self.chance)} by chance, {self.keys:,} looked at)"
         )
         if self.lift <= PARALLEL_SOME:
             return (Finding("good", f"the pool does not look parallel: {told}"),)
@@ -132,7 +132,7 @@ def parallel(
     keys: Sequence[str],
     by: str,
 ) -> Parallel | None:
-    """Whether the examples of one key are nearest to each other across languages.
+    """Whether the example with the same key is the nearest one of another language.
 
     One example a key and language; None where no key stands in two languages with others.
     """

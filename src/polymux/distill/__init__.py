@@ -68,7 +68,7 @@ def distill(
         WorkError: a check of the run failed.
     """
     path = Path(config)
-    settings = read_settings(path)
+    settings = _for_device(read_settings(path), device)
     base = path.resolve().parent
     if not processes().is_main_process:
         progress = None
@@ -90,6 +90,18 @@ def distill(
                 with suppress(NotMadeError):
                     known[stage](replace(work, checking=True))
     return Distilled(work.out, tuple(asked))
+
+
+def _for_device(settings: Settings, device: str) -> Settings:
+    """With the precision that `auto` stands for: it decides results, so that identities hold it."""
+    from polymux.encoders.probe import has_bfloat16
+    from polymux.encoders.pytorch import device_named
+
+    if settings.training.precision != "auto":
+        return settings
+    told = "bfloat16" if has_bfloat16(device_named(device)) else "float32"
+    training = settings.training.model_copy(update={"precision": told})
+    return settings.model_copy(update={"training": training})
 
 
 def _check(work: Work) -> None:

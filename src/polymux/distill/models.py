@@ -83,7 +83,7 @@ def trained(
         weight_decay=training.weight_decay,
         betas=training.betas,
         clip=training.clip,
-        precision=str(work.autocast).removeprefix("torch."),
+        precision=training.precision,
         optimizer=training.optimizer,
         seed=seed,
     )

@@ -110,7 +110,7 @@ class Training(_Section):
     """Largest norm of the gradient."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Of forward passes; weights and softmax are float32. `auto`: bfloat16 where the device
-    multiplies in it."""
+    multiplies in it; name it to go on with a run on another machine."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon` for the matrices of hidden layers, AdamW for the rest."""
     masked: float = Field(default=0.3, gt=0, lt=1)

@@ -70,13 +70,7 @@ class Work:
         """What forward passes run in."""
         import torch
 
-        from polymux.encoders.probe import has_bfloat16
-        from polymux.encoders.pytorch import device_named
-
-        asked = self.settings.training.precision
-        if asked == "auto":
-            asked = "bfloat16" if has_bfloat16(device_named(self.device)) else "float32"
-        found: torch.dtype = getattr(torch, asked)
+        found: torch.dtype = getattr(torch, self.settings.training.precision)
         return found
 
     def tell(self, what: str, done: int, total: int | None) -> None:

@@ -95,7 +95,11 @@ def candidates(where: str) -> tuple[list[Candidate], list[Candidate]]:
 
 def has_bfloat16(where: str) -> bool:
     """Whether `cpu` or `cuda` multiplies in bfloat16; a CPU that does not is slow beyond use."""
-    return where != "cpu" or bool(_flags() & {"avx512_bf16", "amx_bf16"})
+    if where == "cpu":
+        return bool(_flags() & {"avx512_bf16", "amx_bf16"})
+    import torch
+
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _speed(

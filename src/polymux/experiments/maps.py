@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -17,8 +18,10 @@ from polymux.folders import write_text
 from polymux.prescribe.card import plane
 from polymux.records import Example
 
-# Examples of each that are drawn.
-POOL, TARGET = 300, 100
+T = TypeVar("T")
+
+# Examples of each that are drawn; all are read in parts of so many.
+POOL, TARGET, CHOSEN, PART = 300, 100, 300, 500
 
 
 def maps_of(out: Path) -> dict[tuple[str, str], Path]:
@@ -31,54 +34,63 @@ def keep_maps(
     made: Iterable[tuple[Cell, Setting, str]],
     load: Callable[[str], Model],
 ) -> None:
-    """Write the map of each model and configuration that has none of these cells yet.
+    """Write the map of each model and configuration that has none of these cells.
 
-    A map shows the first choice of every strategy at its last budget, as the model that `load`
-    gives for a name sees it; `made` are cells with a name for all that decides each.
+    A map shows the choice of every strategy at its last budget, with the first seed asked for, as
+    the model that `load` gives for a name sees it; `made` are cells with a name for all that
+    decides each.
     """
     last: dict[tuple[str, str], dict[str, tuple[Cell, Setting, str]]] = {}
     for cell, setting, made_of in made:
         here = last.setdefault((cell.model, cell.configuration), {})
         best = here.get(cell.strategy)
-        if cell.strategy != UNTOUCHED and (best is None or _later(cell, best[0])):
+        if cell.strategy != UNTOUCHED and (best is None or cell.budget > best[0].budget):
             here[cell.strategy] = cell, setting, made_of
     for (model, configuration), cells in last.items():
         file = out / "maps" / model / f"{configuration}.json"
-        of = {name: made_of for name, (_, _, made_of) in cells.items()}
-        there = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        if cells and there.get("of") != of:
+        of = {name: [cell.name, made_of] for name, (cell, _, made_of) in cells.items()}
+        if cells and _made_of(file) != of:
             setting = next(iter(cells.values()))[1]
             chosen = {name: chosen_ids(out, cell) for name, (cell, _, _) in cells.items()}
             told = {"of": of, **_map(setting, load(model), chosen)}
             write_text(file, json.dumps(told) + "\n", force=True)
 
 
-def _later(one: Cell, other: Cell) -> bool:
-    return (one.budget, -(one.choice_seed or 0)) > (other.budget, -(other.choice_seed or 0))
+def _made_of(file: Path) -> object:
+    """What a map was drawn of; None where there is none that can be read."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))["of"]
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _map(setting: Setting, model: Model, chosen: dict[str, list[str]]) -> dict[str, object]:
     """The places of a sample of the pool, of the target, and of what each strategy chose."""
-    ids = list(dict.fromkeys(one for of in chosen.values() for one in of))
+    shown = {name: _even(of, CHOSEN) for name, of in chosen.items()}
+    ids = list(dict.fromkeys(one for of in shown.values() for one in of))
     groups = {
         "pool": _even(list(setting.source), POOL),
         "target": _even(list(setting.target), TARGET),
         "chosen": [setting.by_id[one] for one in ids],
     }
-    seen = {name: model.encode(examples).embeddings for name, examples in groups.items()}
-    places, explained = plane(seen)
+    places, explained = plane({name: _seen(model, some) for name, some in groups.items()})
     at = dict(zip(ids, _rounded(places["chosen"]), strict=True))
     return {
         "explained": explained,
         "pool": _rounded(places["pool"]),
         "target": _rounded(places["target"]),
-        "chosen": {name: [at[one] for one in of] for name, of in chosen.items()},
+        "chosen": {name: [at[one] for one in of] for name, of in shown.items()},
     }
 
 
-def _even(examples: Sequence[Example], most: int) -> list[Example]:
-    n = min(len(examples), most)
-    return [examples[i * len(examples) // n] for i in range(n)]
+def _even(things: Sequence[T], most: int) -> list[T]:
+    n = min(len(things), most)
+    return [things[i * len(things) // n] for i in range(n)]
+
+
+def _seen(model: Model, examples: Sequence[Example]) -> Float[np.ndarray, "n dim"]:
+    parts = (examples[at : at + PART] for at in range(0, len(examples), PART))
+    return np.concatenate([model.encode(part).embeddings for part in parts])
 
 
 def _rounded(places: Float[np.ndarray, "n 2"]) -> list[list[float]]:

@@ -99,7 +99,7 @@ def read_results(file: Path) -> Iterator[Result]:
 def _object(line: str, file: Path, number: int) -> dict[str, Any]:
     try:
         told = json.loads(line)
-    except ValueError:
+    except (RecursionError, ValueError):
         told = None
     if isinstance(told, dict):
         return told

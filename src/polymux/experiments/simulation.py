@@ -62,13 +62,8 @@ class _Work:
     @property
     def told(self) -> Row:
         """What every row says first."""
-        one = self.experiment
-        return {
-            "experiment": one.name,
-            "task": one.corpus,
-            "kind": one.task,
-            "setting": one.setting,
-        }
+        of = self.experiment
+        return {"experiment": of.name, "task": of.corpus, "kind": of.task, "setting": of.setting}
 
     def tell(self, stage: str, done: int = 0, total: int | None = None) -> None:
         """Show how far it is."""
@@ -125,7 +120,6 @@ def simulate(
     with claimed(place), hands(workers or workers_for(device)) as run:
         (place / "work").mkdir(parents=True, exist_ok=True)
         rows, made = _rows(work, run)
-        write_text(place / RESULTS, "".join(map(_line, rows)), force=True)
         shutil.rmtree(place / "work", ignore_errors=True)
     return Simulated(place, tuple(rows), made)
 
@@ -151,9 +145,11 @@ def _rows(work: _Work, run: Run[Any]) -> tuple[list[Row], int]:
             file.writelines(map(_line, rows))
             file.flush()
             work.tell("cells", len(found), len(asked))
+    ordered = [row for one in asked for row in found[one.cell]]
+    write_text(work.out / RESULTS, "".join(map(_line, ordered)), force=True)
     chooser = work.experiment.chooser
     keep_maps(work.out, asked, lambda name: work.loaded(name, starts[chooser or name]))
-    return [row for one in asked for row in found[one.cell]], len(missing)
+    return ordered, len(missing)
 
 
 def _started(work: _Work, name: str) -> str:

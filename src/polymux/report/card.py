@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib.resources import files
 from typing import Literal, TypedDict
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from polymux.report import charts, words
 from polymux.report.facts import Choice, Facts, Languages, Source
 from polymux.report.map import drawing
+from polymux.report.pages import environment, hash_of, own_files
 
 # A smaller target sample is a matter of luck.
 _SMALL_TARGET = 50
@@ -37,11 +33,11 @@ def card(facts: Facts) -> str:
     Args:
         facts: What the card says, see `polymux.report.facts`.
     """
-    style, script = _own_file("card.css"), _own_file("card.js")
+    style, script = own_files("card.css"), own_files("card.js")
     chosen = len(facts["uncertainty"]["chosen"])
     languages = _languages(facts["languages"])
     return (
-        _environment()
+        environment()
         .get_template("card.html")
         .render(
             facts=facts,
@@ -51,8 +47,8 @@ def card(facts: Facts) -> str:
             cautions=_cautions(facts, chosen, languages),
             style=style,
             script=script,
-            style_hash=_hash(style),
-            script_hash=_hash(script),
+            style_hash=hash_of(style),
+            script_hash=hash_of(script),
             map=drawing(facts["map"]["points"]),
             languages=languages,
             coverage=charts.curves({name: facts["coverage"][name] for name in _REACH}),
@@ -62,35 +58,6 @@ def card(facts: Facts) -> str:
             first=list(zip(facts["first"], _standing(facts), strict=True)),
         )
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("polymux.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "cut": words.cut,
-        "number": words.number,
-        "count": words.count,
-        "percent": words.percent,
-        "prediction": words.prediction,
-        "tag": words.language_tag,
-    }
-    return environment
-
-
-def _own_file(name: str) -> Markup:
-    path = files("polymux.report") / "templates" / name
-    return Markup(path.read_text(encoding="utf-8"))  # noqa: S704 - written by us, not by a user
-
-
-def _hash(inline: str) -> str:
-    """What the page's policy lets run: this text and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
 
 
 def _usable(source: Source) -> int:

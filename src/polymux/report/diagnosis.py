@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from polymux.report import lines
-from polymux.report.card import _environment, _hash, _own_file
+from polymux.report.pages import environment, hash_of, own_files
 
 # Examples shown of one check; diagnosis.json has all.
 SHOWN = 20
+# A bin of fewer predictions is luck, and not drawn.
+ENOUGH = 20
 # Of the curve over k, where it is drawn.
-_AT = {1, 2, 4, 8, *range(16, 65, 8)}
+_AT = {*range(1, 9), *range(16, 65, 8)}
 
 
 class Said(TypedDict):
@@ -54,8 +56,8 @@ class DiagnosisFacts(TypedDict):
     """k, r and its interval."""
     claimed: float
     """The r that the paper reports at least."""
-    reliability: Mapping[str, Sequence[tuple[float, float]]]
-    """Confidence and accuracy of the bins, by pool."""
+    reliability: Mapping[str, Sequence[tuple[float, float, int]]]
+    """Confidence, accuracy and size of the bins, by pool."""
     strategy: str
     reason: str
     evidence: Sequence[str]
@@ -67,23 +69,24 @@ def diagnosis(facts: DiagnosisFacts) -> str:
     Args:
         facts: What the page says.
     """
-    style = _own_file("card.css") + _own_file("lines.css") + _own_file("diagnosis.css")
+    style = own_files("card.css", "lines.css", "diagnosis.css")
     warnings = sum(
         said["level"] == "warning" for check in facts["checks"] for said in check["findings"]
     )
     return (
-        _environment()
+        environment()
         .get_template("diagnosis.html")
         .render(
             facts=facts,
             warnings=warnings,
             shown=SHOWN,
+            enough=ENOUGH,
             drawings={
                 "correlation": correlation(facts["correlation"], facts["claimed"]),
                 "calibration": reliability(facts["reliability"]),
             },
             style=style,
-            style_hash=_hash(style),
+            style_hash=hash_of(style),
         )
     )
 
@@ -99,16 +102,17 @@ def correlation(
     level = [(x, claimed, claimed, claimed) for x in (0.0, most)]
     heights = [0.0, claimed, *(y for _, *rest in points for y in rest)]
     return lines.drawing(
-        {"level": level, "target": points},
+        {"reference": level, "target": points},
         across=(0.0, most),
         up=lines.room(heights, low=-1.0),
     )
 
 
-def reliability(pools: Mapping[str, Sequence[tuple[float, float]]]) -> lines.Drawing | None:
+def reliability(pools: Mapping[str, Sequence[tuple[float, float, int]]]) -> lines.Drawing | None:
     """How often the model is right over how sure it was; on the diagonal it says what is so."""
-    if not pools:
+    told = {name: [(x, y) for x, y, n in bins if n >= ENOUGH] for name, bins in pools.items()}
+    if not any(told.values()):
         return None
-    made: dict[str, Sequence[lines.Point]] = {"level": [(x, x, x, x) for x in (0.0, 1.0)]}
-    made |= {name: [(x, y, y, y) for x, y in bins] for name, bins in pools.items()}
+    made: dict[str, Sequence[lines.Point]] = {"reference": [(x, x, x, x) for x in (0.0, 1.0)]}
+    made |= {name: [(x, y, y, y) for x, y in bins] for name, bins in told.items() if bins}
     return lines.drawing(made, across=(0.0, 1.0), up=(0.0, 1.0))

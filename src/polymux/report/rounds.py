@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from polymux.report import lines
-from polymux.report.card import _environment, _hash, _own_file
+from polymux.report.pages import environment, hash_of, own_files
 
 
 class Estimate(TypedDict):
@@ -101,11 +101,11 @@ def rounds(facts: RunFacts) -> str:
     Args:
         facts: What the card says.
     """
-    style = _own_file("card.css") + _own_file("lines.css") + _own_file("rounds.css")
+    style = own_files("card.css", "lines.css", "rounds.css")
     return (
-        _environment()
+        environment()
         .get_template("rounds.html")
-        .render(facts=facts, drawing=learning(facts), style=style, style_hash=_hash(style))
+        .render(facts=facts, drawing=learning(facts), style=style, style_hash=hash_of(style))
     )
 
 

@@ -71,12 +71,15 @@ class _InFull(TorchFunctionMode):
 
 
 class Muon(torch.optim.Muon):
-    """torch's, which makes directions orthogonal in bfloat16, but where the CPU has none."""
+    """torch's, which makes directions orthogonal in bfloat16, but where the device has none."""
+
+    def __init__(self, weights: Sequence[Tensor], **settings: Any) -> None:
+        super().__init__(weights, **settings)
+        self._is_quick = has_bfloat16(weights[0].device.type)
 
     def step(self, closure: Any = None) -> Any:
         """Update the weights once."""
-        where = self.param_groups[0]["params"][0].device.type
-        with nullcontext() if has_bfloat16(where) else _InFull():
+        with nullcontext() if self._is_quick else _InFull():
             return super().step(closure)  # type: ignore[no-untyped-call]
 
 

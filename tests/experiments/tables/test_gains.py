@@ -50,6 +50,12 @@ def test_other_seeds_are_scipys_welch_test() -> None:
     assert seed_interval(ours, theirs) == pytest.approx((wanted.low, wanted.high))
 
 
+def test_seeds_that_all_came_out_the_same_give_no_interval() -> None:
+    same = dict.fromkeys([(1, 1), (2, 2), (3, 3)], 0.5)
+    assert seed_interval(same, dict.fromkeys(same, 0.4)) is None
+    assert seed_interval(same, 0.4) is None
+
+
 def test_against_a_fixed_model_only_our_seeds_have_luck() -> None:
     ours = drawn(np.random.default_rng(2), 0.5)
     wanted = stats.ttest_1samp(*sides(ours), 0.4).confidence_interval()

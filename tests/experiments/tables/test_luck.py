@@ -56,6 +56,11 @@ def test_the_estimate_is_right_on_average() -> None:
     assert found.training == pytest.approx(0.02, rel=0.1)
 
 
+def test_a_cell_with_one_choice_adds_nothing_and_is_not_counted() -> None:
+    groups = nest(np.random.default_rng(3), 0.02, 0.01, [3, 2], 0.5)
+    assert components([groups, [[0.1, 0.9]]]) == components([groups])
+
+
 def test_choices_that_do_not_differ_have_no_luck() -> None:
     found = components([[[0.1, 0.3], [0.3, 0.1]]])
     assert found is not None

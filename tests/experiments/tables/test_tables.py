@@ -107,7 +107,8 @@ def mapped(folder: Path, **strategies: str) -> Path:
     chosen = {strategies.get(name, name): [[0.5, 0.5], [1.0, 2.0]] for name in names}
     file = results / "maps" / first["model"] / "LP.json"
     file.parent.mkdir(parents=True)
-    told = {"of": {}, "explained": [0.5, 0.2], "pool": [[0, 0], [3, 1]], "target": [[1, 1]]}
+    told = {"of": {}, "explained": [0.5, 0.25], "target": [[1, 1], [2, 2], [3, 3]]}
+    told["pool"] = [[n, n % 2] for n in range(5)]
     file.write_text(json.dumps({**told, "chosen": chosen}), encoding="utf-8")
     return results
 
@@ -119,17 +120,28 @@ def test_maps_are_drawn_of_random_choice_and_of_strategies(tmp_path: Path) -> No
     for file in figures:
         root = ET.fromstring(file.read_text("utf-8"))
         # Pool, target and choice are a path each, of as many strokes as there are points.
-        strokes = [path.attrib["d"].count("M") for path in root.findall(".//{*}path")]
-        assert {1, 2} <= set(strokes)
+        strokes = {
+            path.attrib["d"].count("M"): path.attrib["stroke"]
+            for path in root.findall(".//{*}path")
+            if "stroke" in path.attrib
+        }
+        assert strokes[5] == "var(--muted)"
+        assert strokes[3] == "var(--ink)"
+        assert strokes[2].startswith("var(--s")
     page = made.page.read_text("utf-8")
     assert "Where choices lie" in page
+    assert "75%" in page
     assert "Where choices lie" in (made.out / "tables.md").read_text("utf-8")
 
 
 def test_a_broken_map_is_named_with_what_to_do(tmp_path: Path) -> None:
     world = mapped(tmp_path / "world")
     (file,) = (world / "maps").rglob("*.json")
-    for text in ("{", "[]", '{"pool": 1}', '{"pool": [[1]], "target": [], "chosen": {}}'):
+    far = "1" * 400
+    for text in (
+        "{", "[]", "[" * 100_000, '{"pool": 1}', '{"pool": [[1]], "target": [], "chosen": {}}',
+        *(f'{{"pool": [[0, {x}]], "target": [], "chosen": {{}}}}' for x in (far, "1e308", "NaN")),
+    ):  # fmt: skip
         file.write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match="not a map") as raised:
             tables([world], tmp_path / "out")

@@ -132,13 +132,14 @@ def seed_interval(ours: Scores | float, theirs: Scores | float) -> tuple[float, 
     return _around(_mean(ours) - _mean(theirs), lucky)
 
 
-def _around(value: float, sides: list[np.ndarray]) -> tuple[float, float]:
+def _around(value: float, sides: list[np.ndarray]) -> tuple[float, float] | None:
     from scipy import stats
 
     parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in sides]
     variance = sum(part for part, _ in parts)
     if variance <= 0:
-        return value, value
+        # That two or three seeds came out the same is no proof that all would.
+        return None
     # Satterthwaite's degrees of freedom of a sum of variances.
     freedom = variance**2 / sum(part**2 / free for part, free in parts)
     half = float(stats.t.ppf((1 + _LEVEL) / 2, freedom)) * variance**0.5

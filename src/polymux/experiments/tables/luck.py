@@ -43,6 +43,7 @@ class StrategyLuck:
     budget: int
     strategy: str
     cells: int
+    """In which it made more than one choice."""
     luck: Luck
 
 
@@ -60,9 +61,11 @@ def components(cells: Sequence[Groups]) -> Luck | None:
     """
     from scipy import stats
 
+    # A cell with one choice says nothing of choices.
+    cells = [groups for groups in cells if len(groups) > 1]
     between = within = times = 0.0
     free_between = free_within = 0
-    for groups in (groups for groups in cells if len(groups) > 1):
+    for groups in cells:
         sizes = np.array([len(group) for group in groups], dtype=np.float64)
         means = np.array([np.mean(group) for group in groups])
         middle = float(sizes @ means / sizes.sum())
@@ -99,11 +102,13 @@ def luck(grid: Grid) -> list[StrategyLuck]:
         setting, task, model, _ = cell.place
         for strategy in cell.runs:
             pooled.setdefault((setting, task, model, cell.budget, strategy), []).append(cell)
-    return [
-        StrategyLuck(*key, cells=len(cells), luck=found)
-        for key, cells in pooled.items()
-        if (found := components([groups(cell.scores[key[-1]]) for cell in cells])) is not None
-    ]
+    told = []
+    for key, cells in pooled.items():
+        of = [groups(cell.scores[key[-1]]) for cell in cells]
+        if (found := components(of)) is not None:
+            several = sum(len(choices) > 1 for choices in of)
+            told.append(StrategyLuck(*key, cells=several, luck=found))
+    return told
 
 
 def groups(scores: Mapping[Nested, float]) -> list[list[float]]:

@@ -71,9 +71,10 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
     "maps": (
         "Where choices lie",
         (
-            "The first choice of each strategy at its last budget (coloured), among a sample of "
-            "the pool (grey) and of the target (black): the first two principal components of the "
-            "embeddings of the model that chose first."
+            "The choice of each strategy with the first seed at its last budget (coloured), among "
+            "a sample of the pool (grey) and of the target (black): the first two principal "
+            "components of the embeddings of the model that chose first, and the share of the "
+            "variance that they show."
         ),
     ),
     "differences": (

@@ -5,18 +5,12 @@ One Markdown text and one self-contained page with plots, both from the same pla
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib.resources import files
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from polymux.report import words
 from polymux.report.balance import scores, training
 from polymux.report.balance.plots import legend, plots
 from polymux.report.balance.record import Record
 from polymux.report.markdown import paragraph, plain, table
+from polymux.report.pages import environment, hash_of, own_files
 from polymux.report.table import Section
 
 __all__ = ["Record", "markdown", "page"]
@@ -48,10 +42,9 @@ def page(record: Record) -> str:
     Raises:
         UsageError: matplotlib, of the extra `distill`, is not installed.
     """
-    template = files("polymux.report") / "templates" / "balance.css"
-    style = Markup(template.read_text(encoding="utf-8"))  # noqa: S704 - written by us
+    style = own_files("balance.css")
     return (
-        _environment()
+        environment()
         .get_template("balance.html")
         .render(
             record=record,
@@ -60,8 +53,7 @@ def page(record: Record) -> str:
             plots=plots(record),
             legend=legend(record),
             style=style,
-            style_hash="sha256-"
-            + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            style_hash=hash_of(style),
         )
     )
 
@@ -92,15 +84,3 @@ def _sections(record: Record) -> list[Section]:
         training.settings(record),
     ]
     return [section for section in made if section.tables or section.listed]
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("polymux.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cut"] = words.cut
-    return environment

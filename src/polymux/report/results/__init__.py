@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.sax.saxutils import quoteattr
 
-from markupsafe import Markup
-
 from polymux.report import markdown as md
-from polymux.report.card import _environment, _hash, _own_file
+from polymux.report.pages import environment, hash_of, own_files
 from polymux.report.results.plots import Figure, figures, legend
 from polymux.report.results.record import Record
 
@@ -22,16 +20,16 @@ def page(record: Record, drawn: Mapping[str, list[Figure]]) -> str:
         record: What it says, see `polymux.report.results.record`.
         drawn: What `figures` made of it.
     """
-    style = Markup(_own_file("balance.css") + _own_file("results.css"))  # noqa: S704 - written by us
+    style = own_files("balance.css", "results.css")
     return (
-        _environment()
+        environment()
         .get_template("results.html")
         .render(
             record=record,
             figures=drawn,
             legend=legend(record),
             style=style,
-            style_hash=_hash(style),
+            style_hash=hash_of(style),
         )
     )
 
@@ -51,7 +49,7 @@ def markdown(record: Record) -> str:
 
 def drawing(figure: Figure) -> str:
     """A figure as a file of its own, in light and dark as its viewer is."""
-    style = _own_file("figure.css")
+    style = own_files("figure.css")
     _, _, rest = str(figure.svg).partition("<svg ")
     head, _, body = rest.partition(">")
     title = quoteattr(figure.caption)[1:-1]

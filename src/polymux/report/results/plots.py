@@ -218,7 +218,7 @@ def _segments(axes: Axes, row: int, counts: Mapping[str, float], shown: Sequence
 def _plane(plane: Plane, rivals: Sequence[str]) -> Figure:
     """The pool in grey, the target in black, the choice in the strategy's colour, on one scale."""
     name = plane["strategy"]
-    colour = series(rivals.index(name) % _LOOKS) if name in rivals else series(_LOOKS)
+    colour = series(rivals.index(name) % _LOOKS) if name in rivals else _REST
 
     def draw(axes: Axes) -> None:
         _dots(axes, plane["pool"], MUTED, 2.5, 0.4)
