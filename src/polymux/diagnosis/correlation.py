@@ -56,7 +56,7 @@ class Neighbourhood(Result):
             f"go together with r = {found.r:.2f} ({found.low:.2f} to {found.high:.2f})"
         )
         if found.high < WEAK:
-            do = "prefer nearness alone (average-dist, round-robin), or compare with random"
+            do = "what knn-uncertainty rests on is missing: keep --control to see whether it pays"
             what = "what is unsure near the target is not what is unsure in it"
             return (Finding("warning", f"{told}: {what}", do),)
         if found.low < WEAK:
