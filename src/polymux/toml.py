@@ -35,7 +35,8 @@ def settings(path: Path, kind: type[Checked], *, absent: str, reference: str) ->
     try:
         return kind.model_validate(told)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A setting that nobody knows may be the one that is missing, misspelt.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         raise InputError(_said(first), _hint(first, kind, reference), file=str(path)) from error
 
 
@@ -45,7 +46,8 @@ def _said(error: Any) -> str:
         return f"{place}: there is no such setting"
     if error["type"] == "missing":
         return f"{place} is missing"
-    return f"{place}: {error['msg'].removeprefix('Value error, ')} (it is {error['input']!r:.80})"
+    wrong = f"{place}: {error['msg'].removeprefix('Value error, ')}"
+    return wrong if isinstance(error["input"], dict) else f"{wrong} (it is {error['input']!r:.80})"
 
 
 def _hint(error: Any, kind: type[BaseModel], reference: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -197,3 +198,17 @@ def test_nothing_is_sent_and_nothing_is_left_changed(folder: Path) -> None:
     assert "openvino_telemetry" not in sys.modules
     assert sys.modules["nncf.telemetry.wrapper"].telemetry.__class__.__name__ != "NNCFTelemetry"
     assert logging.getLoggerClass() is usual
+
+
+def test_a_model_that_is_gone_leaves_no_weights_behind(folder: Path) -> None:
+    """torch keeps every trace until the process ends, and with a trace what it holds."""
+
+    def held() -> int:
+        gc.collect()
+        return sum(o.numel() for o in gc.get_objects() if type(o) is torch.nn.Parameter)
+
+    examples = world(TASK, 4)
+    before = held()
+    for _ in range(2):
+        Model(folder, task=TASK, backend="openvino", device="cpu").encode(examples)
+    assert held() == before

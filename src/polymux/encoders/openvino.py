@@ -177,9 +177,14 @@ def _converted(loaded: pytorch.Loaded, folder: Path, *, segments: bool) -> Any:
             trace: Any = torch.jit.trace
             traced = trace(outputs, tuple(example.values()), check_trace=False)
             shapes = [openvino.PartialShape([-1, -1])] * len(example)
-            return openvino.convert_model(
-                traced, example_input=tuple(example.values()), input=shapes
+            given = tuple(example.values())
+            converted = openvino.convert_model(
+                traced, example_input=given, input=shapes, share_weights=False
             )
+            # torch keeps every trace, and with it its weights, until the process ends.
+            for weight in loaded.model.parameters():
+                weight.data = weight.new_empty(0)
+            return converted
     # What stops a conversion is torch's, OpenVINO's or the model's own complaint.
     except (
         ArithmeticError,

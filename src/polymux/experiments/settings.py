@@ -173,7 +173,7 @@ class Experiment(_Section):
                 find_strategy(self.rule(name).strategy)
             except UsageError as error:
                 raise ValueError(f"{error.what}; {error.hint}") from error
-        if self.best not in self.strategies:
+        if "best" in self.model_fields_set and self.best not in self.strategies:
             raise ValueError(f"best names {self.best}, which is not among the strategies")
         if self.chooser is not None and self.chooser not in self.models:
             raise ValueError(f"chooser names {self.chooser}, which is not among the models")

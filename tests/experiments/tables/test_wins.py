@@ -47,6 +47,20 @@ def test_a_cell_is_won_by_a_higher_mean_than_the_best_baseline(tmp_path: Path) -
     assert one(found, "b", "random").won == 3
 
 
+def test_other_baselines_stand_among_them_and_the_maximum_is_of_whatever_is_there(
+    tmp_path: Path,
+) -> None:
+    lines = ["config,budget,strategy,score"]
+    lines += ["LP,100,random,40", "LP,100,egalitarian,42", "LP,100,a,45", "LP,100,b,50"]
+    lines += ["HP,100,random,60", "HP,100,egalitarian,58", "HP,100,a,61"]
+    file = tmp_path / "theirs.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = wins(grid(read([file]).rows))
+    assert one(found, "egalitarian").won == 0
+    assert one(found, AFTERWARDS).rate.cells == 2
+    assert one(found, AFTERWARDS).gain.value == pytest.approx((0.08 + 0.01) / 2)
+
+
 def test_the_maximum_picked_afterwards_wins_where_any_strategy_does(tmp_path: Path) -> None:
     found = one(wins(table(tmp_path, *CELLS)), AFTERWARDS)
     assert (found.won, found.rate.value) == (3, 1.0)

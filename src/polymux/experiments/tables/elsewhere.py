@@ -71,7 +71,8 @@ def _check_columns(columns: Sequence[str], file: Path) -> None:
     if missing:
         raise InputError(
             f"no column {' and no column '.join(missing)} among {', '.join(columns)[:200]}",
-            f"its first line names the columns: {', '.join(COLUMNS)}; all but strategy and score "
+            f"{'commas or tabs stand between columns, not ;. ' if ';' in columns[0] else ''}its "
+            f"first line names the columns: {', '.join(COLUMNS)}; all but strategy and score "
             "may be missing",
             file=str(file),
             line=1,

@@ -87,19 +87,22 @@ def _over_targets(grid: Grid, places: Sequence[Place], names: Sequence[str]) -> 
     cells = [grid.places[place][-1] for place in places]
     budgets = sorted({cell.budget for cell in cells})
     setting, task, model, _ = places[0]
+    # A mean over targets with other budgets would be of nothing.
+    is_one = len(budgets) == 1
     rows = [
         [
             name,
             *(score(cell, name) for cell in cells),
             point(sum(cell.mean(name) for cell in cells) / len(cells))
-            if all(name in cell.runs for cell in cells)
+            if is_one and all(name in cell.runs for cell in cells)
             else NONE,
         ]
         for name in names
     ]
-    many = ", ".join(map(labels, budgets))
+    many = labels(budgets[0]) if is_one else "the last number of"
     caption = f"{title(setting, task, model)}: {grid.metrics[task]} at {many} labels, by target"
-    return Table(caption, ["strategy", *(place.config for place in places), "mean"], rows)
+    heads = [cell.place.config + ("" if is_one else f" ({labels(cell.budget)})") for cell in cells]
+    return Table(caption, ["strategy", *heads, "mean"], rows)
 
 
 def _over_budgets(grid: Grid, place: Place, cells: Sequence[Cell], names: Sequence[str]) -> Table:
@@ -234,4 +237,15 @@ def chosen(cells: Mapping[tuple[Cell, str], Mapping[str, float]]) -> Sheet:
         for language, count in counts.items()
     ]
     columns = (*Place._fields, "budget", "strategy", "language", "labels")
-    return Sheet("languages", [], columns, values)
+    rows: dict[tuple[Place, int], list[list[str]]] = {}
+    for (cell, strategy), counts in cells.items():
+        ranked = sorted(counts.items(), key=lambda item: -item[1])
+        told = ", ".join(f"{language or NONE} {count:.0f}" for language, count in ranked if count)
+        rows.setdefault((cell.place, cell.budget), []).append([strategy, told])
+    tables = [
+        Table(
+            title(*place, f"{budget} labels"), ["strategy", "labels"], of, folded=True, worded=True
+        )
+        for (place, budget), of in rows.items()
+    ]
+    return Sheet("languages", tables, columns, values)

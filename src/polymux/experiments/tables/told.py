@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from polymux.experiments.tables.gains import BEST, Gain
 from polymux.experiments.tables.grid import BASELINES, Cell, Grid
-from polymux.experiments.tables.rows import RANDOM, UNTOUCHED, title
+from polymux.experiments.tables.rows import RANDOM, UNTOUCHED, Row, title
 from polymux.experiments.tables.sheets import bounds
 from polymux.experiments.tables.wins import AFTERWARDS, ALL, Wins
 from polymux.report.table import Section, signed
@@ -101,7 +101,7 @@ def lead(
         for sentence in _verdict([w for w in judged if w.setting == setting], ordered, named)
     ]
     nothing = ["Nothing here can be compared with a baseline."]
-    return [*(sentences or nothing), *_sure(ordered, apart, named)]
+    return [*(sentences or nothing), *_sure(ordered, apart, named), *_few(ordered)]
 
 
 def _verdict(found: Sequence[Wins], ordered: Grid, named: str | None) -> Iterator[str]:
@@ -112,7 +112,7 @@ def _verdict(found: Sequence[Wins], ordered: Grid, named: str | None) -> Iterato
     if named in against_best:
         first, how = against_best[named], "named before the run"
     elif len(rivals) == 1:
-        first, how = rivals[0], "the only strategy here"
+        first, how = rivals[0], "the only strategy that is no baseline"
     else:
         first = max(rivals, key=lambda one: one.gain.value)
         how = f"of {len(rivals)} strategies the one with the largest mean gain"
@@ -173,6 +173,16 @@ def _sure(ordered: Grid, apart: Sequence[Gain], named: str | None) -> Iterator[s
     )
 
 
+def _few(ordered: Grid) -> Iterator[str]:
+    """Intervals over clusters that nobody should lean on."""
+    targets = {cell.target for cell in ordered.cells}
+    if 1 < len(targets) < 5:
+        yield (
+            f"There are {len(targets)} clusters of task and target only: intervals over them are "
+            "too narrow."
+        )
+
+
 def limits(ordered: Grid) -> Iterator[str]:
     """What the rows do not allow."""
     trainings = [len(of) for cell in ordered.cells for s, of in cell.runs.items() if s != UNTOUCHED]
@@ -181,11 +191,6 @@ def limits(ordered: Grid) -> Iterator[str]:
     elif trainings and min(trainings) < 3:
         yield "Some strategies have fewer than three trainings: their spread is hardly known."
     targets = {cell.target for cell in ordered.cells}
-    if 1 < len(targets) < 5:
-        yield (
-            f"There are {len(targets)} clusters of task and target only: intervals over them are "
-            "too narrow."
-        )
     if len(targets) == 1:
         yield "All cells share one task and target: no interval says what another target would do."
     budgets = max((len(cells) for cells in ordered.places.values()), default=0)
@@ -193,6 +198,29 @@ def limits(ordered: Grid) -> Iterator[str]:
         yield "One budget each: there are no learning curves."
     if any(cell.budget == 0 for cell in ordered.cells):
         yield "Some rows tell no budget."
+    short = [row for row in _all_rows(ordered) if 0 < sum(row.chosen.values()) < row.budget]
+    if short:
+        first = short[0]
+        yield (
+            f"{len(short)} rows have fewer labels than their budget, for want of examples: "
+            f"{first.strategy} for {first.config} {sum(first.chosen.values())} of {first.budget}."
+        )
+    if any(_is_still(cell, name) for cell in ordered.cells for name in cell.runs):
+        yield (
+            "± 0.0 is no stability: where all trainings of a strategy come out the same, its "
+            "choices were the same, and so small that they are one batch whatever the seed."
+        )
+
+
+def _all_rows(ordered: Grid) -> Iterator[Row]:
+    for cell in ordered.cells:
+        for runs in cell.runs.values():
+            for run in runs.values():
+                yield from run.values()
+
+
+def _is_still(cell: Cell, name: str) -> bool:
+    return name != UNTOUCHED and cell.spread(name) == 0
 
 
 def record(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from polymux.experiments.tables.gains import BEST
-from polymux.experiments.tables.grid import ALWAYS, Cell, Grid
+from polymux.experiments.tables.grid import ALWAYS, BASELINES, Cell, Grid
 from polymux.experiments.tables.rows import RANDOM
 from polymux.statistics import Clustered, clustered_mean
 
@@ -51,9 +51,15 @@ def wins(grid: Grid) -> list[Wins]:
         for setting in dict.fromkeys(cell.place.setting for cell in grid.cells)
         for budget, cells in _groups(grid, setting).items()
         for against in AGAINST
-        for strategy in (*ALWAYS, *grid.rivals, AFTERWARDS)
+        for strategy in _rows(grid)
         if (found := _wins(grid, setting, budget, cells, strategy, against)) is not None
     ]
+
+
+def _rows(grid: Grid) -> list[str]:
+    """Baselines, strategies and, of several, the best of them picked afterwards."""
+    baselines = [name for name in BASELINES if name in ALWAYS or name in grid.strategies]
+    return [*baselines, *grid.rivals, *([AFTERWARDS] if len(grid.rivals) > 1 else [])]
 
 
 def _groups(grid: Grid, setting: str) -> Mapping[str, Sequence[Cell]]:
@@ -98,8 +104,7 @@ def _apart(cells: Sequence[Cell], strategy: str, against: str) -> Iterator[tuple
 def _named(cell: Cell, strategy: str) -> str | None:
     if strategy == AFTERWARDS:
         mean: Callable[[str], float] = cell.mean
-        # Of one strategy there is nothing to pick.
-        return max(cell.strategies, key=mean) if len(cell.strategies) > 1 else None
+        return max(cell.strategies, key=mean) if cell.strategies else None
     return strategy if strategy in cell.runs else None
 
 

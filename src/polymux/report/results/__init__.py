@@ -37,7 +37,8 @@ def page(record: Record, drawn: Mapping[str, list[Figure]]) -> str:
 def markdown(record: Record) -> str:
     """The same but for the figures, as one Markdown text."""
     parts = [f"# {md.plain(record['title'])}", *map(md.paragraph, record["lead"])]
-    for section in record["sections"]:
+    # What is only drawn has no place in a text.
+    for section in (one for one in record["sections"] if one.tables or one.listed):
         parts += [f"## {md.plain(section.title)}", *map(md.paragraph, section.said)]
         for table in section.tables:
             parts += [f"**{md.plain(table.caption)}**"] if table.caption else []

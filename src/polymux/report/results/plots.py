@@ -206,7 +206,7 @@ def _segments(axes: Axes, row: int, counts: Mapping[str, float], shown: Sequence
         share = 100 * count / whole
         if not share:
             continue
-        colour = series(place) if place < _LOOKS else _REST
+        colour = series(place) if place < _LOOKS else series(0)
         axes.barh([row], [share], 0.72, left, color=colour, alpha=0.45, linewidth=0)
         # A name is written where it has room.
         name = words.cut(language, 8)
