@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 from tests.experiments.miniature import SIZES, TARGETS, told, without_seconds, write_experiment
 from tests.experiments.miniature import write_corpora as write
 
@@ -365,3 +366,22 @@ def test_languages_that_are_not_there_are_told(corpora) -> None:
     experiment = Experiment.model_validate(told(configurations=wrong))
     with pytest.raises(UsageError, match=r"(?s)names xx.*de, es, fr"):
         Corpora(experiment, corpora).setting("one")
+
+
+def test_a_misspelt_setting_is_named_before_the_one_that_it_leaves_missing(corpora: Path) -> None:
+    without = {name: value for name, value in told().items() if name != "budgets"}
+    path = corpora / "misspelt.toml"
+    path.write_text(tomli_w.dumps({**without, "budget": [8]}), encoding="utf-8")
+    with pytest.raises(InputError, match="budget: there is no such setting") as raised:
+        read_experiment(str(path))
+    assert "did you mean budgets?" in str(raised.value)
+
+
+def test_the_strategy_named_before_is_asked_for_only_where_one_is_named(corpora: Path) -> None:
+    path = write_experiment(corpora, strategies=["random"])
+    assert read_experiment(str(path)).strategies == ("random",)
+    path = write_experiment(corpora, strategies=["random"], best="average-dist")
+    with pytest.raises(InputError, match="best names average-dist") as raised:
+        read_experiment(str(path))
+    assert "{" not in str(raised.value)
+    write_experiment(corpora)

@@ -17,6 +17,7 @@ from polymux.cli import main
 from polymux.errors import InputError, UsageError
 from polymux.experiments.tables import Tables, tables
 from polymux.experiments.tables.latex import escaped, latex
+from polymux.report.results import figures
 from polymux.report.table import Table
 
 HOSTILE = "a<script>alert(1)</script>|&\"'`*_$%#{}\\^~\u202e\x07"
@@ -178,6 +179,18 @@ def test_maps_are_drawn_of_random_choice_and_of_strategies(tmp_path: Path) -> No
     assert "Where choices lie" in page
     assert "75%" in page
     assert "Where choices lie" not in (made.out / "tables.md").read_text("utf-8")
+
+
+def test_the_rest_of_the_languages_is_grey_and_random_choice_on_a_map_is_not() -> None:
+    counts = {f"l{n}": 20.0 - n for n in range(10)}
+    stack: Any = {"key": "languages0", "title": "t", "rows": {"random": counts}}
+    plane: Any = {"key": "map0", "title": "t", "strategy": "random"}
+    plane |= {key: [[0.0, 1.0]] for key in ("pool", "target", "chosen")}
+    record: Any = {"rivals": [], "forests": [], "panels": [], "stacks": [stack], "planes": [plane]}
+    made = figures(record)
+    assert "var(--s7)" in made["languages"][0].svg
+    assert "var(--s0)" in made["maps"][0].svg
+    assert "var(--s7)" not in made["maps"][0].svg
 
 
 def test_a_broken_map_is_named_with_what_to_do(tmp_path: Path) -> None:

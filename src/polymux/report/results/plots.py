@@ -206,7 +206,7 @@ def _segments(axes: Axes, row: int, counts: Mapping[str, float], shown: Sequence
         share = 100 * count / whole
         if not share:
             continue
-        colour = series(place) if place < _LOOKS else series(0)
+        colour = series(place) if place < _LOOKS else _REST
         axes.barh([row], [share], 0.72, left, color=colour, alpha=0.45, linewidth=0)
         # A name is written where it has room.
         name = words.cut(language, 8)
@@ -218,7 +218,7 @@ def _segments(axes: Axes, row: int, counts: Mapping[str, float], shown: Sequence
 def _plane(plane: Plane, rivals: Sequence[str]) -> Figure:
     """The pool in grey, the target in black, the choice in the strategy's colour, on one scale."""
     name = plane["strategy"]
-    colour = series(rivals.index(name) % _LOOKS) if name in rivals else _REST
+    colour = series(rivals.index(name) % _LOOKS) if name in rivals else series(0)
 
     def draw(axes: Axes) -> None:
         _dots(axes, plane["pool"], MUTED, 2.5, 0.4)
