@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -224,9 +224,8 @@ def _sections(sections: Mapping[str, type[BaseModel]]) -> str:
             (
                 f"`{key}`",
                 f"`{_told(field.default)}`" if not field.is_required() else "required",
-                about.get(key, ""),
+                " ".join((field.description or "").split()),
             )
-            for about in [_attribute_docs(section)]
             for key, field in section.model_fields.items()
             if name or key not in inside
         ]
@@ -265,18 +264,6 @@ def _told(value: object) -> str:
     if isinstance(value, BaseModel):
         value = value.model_dump(exclude_defaults=True)
     return json.dumps(value)
-
-
-def _attribute_docs(section: type) -> dict[str, str]:
-    """The docstrings under the attributes of a class, by attribute."""
-    body = ast.parse(inspect.getsource(section)).body[0]
-    told = {}
-    nodes = body.body if isinstance(body, ast.ClassDef) else []
-    for node, after in pairwise(nodes):
-        if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr):
-            text = ast.literal_eval(after.value)
-            told[ast.unparse(node.target)] = " ".join(str(text).split())
-    return told
 
 
 def samplings() -> str:

@@ -51,7 +51,8 @@ def _said(error: Any) -> str:
 
 
 def _hint(error: Any, kind: type[BaseModel], reference: str) -> str:
-    *sections, name = (str(part) for part in error["loc"]) if error["loc"] else ("",)
+    # A place inside a list is a number: what is told is the list.
+    *sections, name = [part for part in error["loc"] if isinstance(part, str)] or [""]
     known: Any = kind
     for part in sections:
         fields = getattr(known, "model_fields", {})
@@ -61,7 +62,8 @@ def _hint(error: Any, kind: type[BaseModel], reference: str) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     if error["type"] == "extra_forbidden" and names:
         return f"{f'did you mean {near[0]}? ' if near else ''}known here: {', '.join(names)}"
-    return reference
+    about = known.model_fields[name].description if name in names else None
+    return reference if about is None else f"{name}: {' '.join(about.split())}"
 
 
 def _section(annotation: Any) -> Any:

@@ -293,6 +293,7 @@ def test_targets_are_carved_from_train_mixed_in_or_given(corpora) -> None:
         ({"choice_seeds": [1]}, "as many choice_seeds as train_seeds"),
         ({"chooser": "large"}, "not among the models"),
         ({"budget": 5}, "did you mean budgets"),
+        ({"budgets": ["many"]}, "hint: budgets: Labels. In one round"),
         ({"configurations": {"../up": {"target": ["hi"]}}}, r"configurations\.\.\./up"),
         ({"variants": {"random": {"strategy": "uncertainty"}}}, "has the name of something else"),
         ({"variants": {"copy": {"strategy": "same-distribution"}}}, "same-distribution needs like"),

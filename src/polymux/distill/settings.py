@@ -21,7 +21,7 @@ from polymux import toml
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Corpus(_Section):
@@ -297,5 +297,5 @@ def read_settings(path: Path) -> Settings:
         path,
         Settings,
         absent="give the path of a .toml file; docs/how-to/distill.md has one to begin with",
-        reference="docs/reference/distill.md has every setting with its default",
+        reference="make docs builds a page of every setting: reference/distill",
     )

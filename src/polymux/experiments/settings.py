@@ -21,7 +21,7 @@ UNTOUCHED = "untouched"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Training(_Section):
@@ -269,7 +269,7 @@ def read_experiment(path: str | Path, more: Sequence[str] = ()) -> Experiment:
         place,
         Experiment,
         absent=f"give the path of a .toml file, or one of: {', '.join(known)}",
-        reference="docs/reference/experiments.md has every setting with its default",
+        reference="make docs builds a page of every setting: reference/experiments",
     )
     for name in more:
         find_strategy(told.rule(name).strategy)
