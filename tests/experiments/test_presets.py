@@ -133,7 +133,11 @@ def test_the_papers_experiments_count_data_laid_out_as_on_the_hub(
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", LOCAL)
-def test_the_local_experiments_count_the_corpora(name: str) -> None:
+def test_the_local_experiments_count_the_corpora(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("POLYMUX_ENCODER", "POLYMUX_OTHER"):
+        monkeypatch.setenv(variable, str(tmp_path))
     plan = planned(name)
     for told in plan["configurations"].values():
         assert told["source"] >= 100

@@ -386,3 +386,17 @@ def test_the_strategy_named_before_is_asked_for_only_where_one_is_named(corpora:
         read_experiment(str(path))
     assert "{" not in str(raised.value)
     write_experiment(corpora)
+
+
+def test_a_model_that_is_not_there_is_told_before_anything_runs(corpora: Path) -> None:
+    models = told()["models"]
+    models["tiny"]["path"] = "runs/encoder/1"
+    path = write_experiment(corpora, models=models)
+    try:
+        with pytest.raises(InputError, match=r"no model folder /.*runs/encoder/1"):
+            planned(path)
+        models["tiny"]["path"] = "FacebookAI/xlm-roberta-base"
+        plan = planned(write_experiment(corpora, models=models))
+        assert plan["models"] == {"tiny": "FacebookAI/xlm-roberta-base"}
+    finally:
+        write_experiment(corpora)

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from polymux.experiments.pools import Corpora
-from polymux.experiments.settings import folder_of, read_experiment
+from polymux.experiments.settings import folder_of, model_path, read_experiment
 
 
 def planned(experiment: str | Path) -> dict[str, Any]:
     """What an experiment would do: its data is read and counted, no model runs.
 
     Raises:
-        InputError: the file says what cannot be, or data is not as it says.
+        InputError: the file says what cannot be, or data or a model is not as it says.
     """
     told = read_experiment(experiment)
     corpora = Corpora(told, folder_of(experiment))
+    models = {n: model_path(one.path, corpora.folder) for n, one in told.models.items()}
     configurations = {}
     for name in told.configurations:
         setting = corpora.setting(name)
@@ -32,7 +33,7 @@ def planned(experiment: str | Path) -> dict[str, Any]:
         }
     return {
         "experiment": told.name,
-        "models": {name: model.path for name, model in told.models.items()},
+        "models": models,
         "start": {
             name: sum(1 for _ in corpora.start(name)) if model.train else 0
             for name, model in told.models.items()

@@ -246,6 +246,7 @@ class Experiment(_Section):
 
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")
+_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -296,3 +297,20 @@ def anchored(path: str, folder: Path) -> str:
             f"{missing[1]} is not set in the environment: {path}", f"export {missing[1]}=..."
         )
     return filled if "://" in filled else str(folder / filled)
+
+
+def model_path(path: str, folder: Path) -> str:
+    """The folder of a model, relative to the file's folder, or its name on the hub.
+
+    Raises:
+        InputError: it can be neither.
+    """
+    local = anchored(path, folder)
+    if Path(local).is_dir():
+        return local
+    if _HUB.fullmatch(path):
+        return path
+    raise InputError(
+        f"there is no model folder {local}",
+        "give a folder, relative to the experiment's file, or a name on the hub",
+    )

@@ -22,8 +22,8 @@ from polymux.experiments.results import RESULTS
 from polymux.experiments.settings import (
     UNTOUCHED,
     Experiment,
-    anchored,
     folder_of,
+    model_path,
     read_experiment,
 )
 from polymux.folders import claimed, write_text
@@ -155,8 +155,7 @@ def _rows(work: _Work, run: Run[Any]) -> tuple[list[Row], int]:
 def _started(work: _Work, name: str) -> str:
     """The start model: as it is, or fine-tuned on the start language once."""
     told = work.experiment.models[name]
-    local = anchored(told.path, work.folder)
-    path = local if Path(local).is_dir() else told.path
+    path = model_path(told.path, work.folder)
     if not told.train:
         return path
     work.tell(f"start model {name}")
