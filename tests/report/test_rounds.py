@@ -6,10 +6,9 @@ import re
 from typing import Any
 
 import pytest
+from tests.report.pages import HOSTILE, assert_closed, words
 
 from polymux.report.rounds import RunFacts, learning, rounds
-
-HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "\u202eabc"]
 
 
 def estimate(value: float, half: float) -> dict[str, Any]:
@@ -64,10 +63,6 @@ def facts(**but: Any) -> RunFacts:
         "changes": ["2026-11-26: budget is 300, it was 200"],
     }
     return told | but
-
-
-def words(page: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
 
 
 def test_the_numbers_of_the_facts_stand_there() -> None:
@@ -156,6 +151,4 @@ def test_texts_of_users_stay_texts(text: str) -> None:
 
 def test_the_page_asks_no_host_and_lets_its_own_style_only() -> None:
     page = rounds(facts())
-    assert not re.search(r"(?:src|href)=", page)
-    assert re.search(r"default-src 'none'; style-src 'sha256-[\w+/=]+'", page)
-    assert "style=" not in page
+    assert_closed(page)

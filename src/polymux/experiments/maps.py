@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -17,8 +16,7 @@ from polymux.experiments.settings import UNTOUCHED
 from polymux.folders import write_text
 from polymux.prescribe.card import plane
 from polymux.records import Example
-
-T = TypeVar("T")
+from polymux.report.map import evenly
 
 # Examples of each that are drawn; all are read in parts of so many.
 POOL, TARGET, CHOSEN, PART = 300, 100, 300, 500
@@ -66,11 +64,11 @@ def _made_of(file: Path) -> object:
 
 def _map(setting: Setting, model: Model, chosen: dict[str, list[str]]) -> dict[str, object]:
     """The places of a sample of the pool, of the target, and of what each strategy chose."""
-    shown = {name: _even(of, CHOSEN) for name, of in chosen.items()}
+    shown = {name: evenly(of, CHOSEN) for name, of in chosen.items()}
     ids = list(dict.fromkeys(one for of in shown.values() for one in of))
     groups = {
-        "pool": _even(list(setting.source), POOL),
-        "target": _even(list(setting.target), TARGET),
+        "pool": evenly(list(setting.source), POOL),
+        "target": evenly(list(setting.target), TARGET),
         "chosen": [setting.by_id[one] for one in ids],
     }
     places, explained = plane({name: _seen(model, some) for name, some in groups.items()})
@@ -81,11 +79,6 @@ def _map(setting: Setting, model: Model, chosen: dict[str, list[str]]) -> dict[s
         "target": _rounded(places["target"]),
         "chosen": {name: [at[one] for one in of] for name, of in shown.items()},
     }
-
-
-def _even(things: Sequence[T], most: int) -> list[T]:
-    n = min(len(things), most)
-    return [things[i * len(things) // n] for i in range(n)]
 
 
 def _seen(model: Model, examples: Sequence[Example]) -> Float[np.ndarray, "n dim"]:

@@ -9,7 +9,7 @@ import numpy as np
 from polymux.report import charts, words
 from polymux.report.facts import Choice, Facts, Languages, Source
 from polymux.report.map import drawing
-from polymux.report.pages import environment, hash_of, own_files
+from polymux.report.pages import rendered
 
 # A smaller target sample is a matter of luck.
 _SMALL_TARGET = 50
@@ -33,30 +33,24 @@ def card(facts: Facts) -> str:
     Args:
         facts: What the card says, see `polymux.report.facts`.
     """
-    style, script = own_files("card.css"), own_files("card.js")
     chosen = len(facts["uncertainty"]["chosen"])
     languages = _languages(facts["languages"])
-    return (
-        environment()
-        .get_template("card.html")
-        .render(
-            facts=facts,
-            chosen=chosen,
-            pool=_usable(facts["source"]),
-            target=_usable(facts["target"]),
-            cautions=_cautions(facts, chosen, languages),
-            style=style,
-            script=script,
-            style_hash=hash_of(style),
-            script_hash=hash_of(script),
-            map=drawing(facts["map"]["points"]),
-            languages=languages,
-            coverage=charts.curves({name: facts["coverage"][name] for name in _REACH}),
-            reach=_reach(facts),
-            uncertainty=charts.histogram({g: facts["uncertainty"][g] for g in _GROUPS}),
-            distance=charts.histogram({g: facts["distance"][g] for g in _GROUPS}),
-            first=list(zip(facts["first"], _standing(facts), strict=True)),
-        )
+    return rendered(
+        "card.html",
+        "card.css",
+        script="card.js",
+        facts=facts,
+        chosen=chosen,
+        pool=_usable(facts["source"]),
+        target=_usable(facts["target"]),
+        cautions=_cautions(facts, chosen, languages),
+        map=drawing(facts["map"]["points"]),
+        languages=languages,
+        coverage=charts.curves({name: facts["coverage"][name] for name in _REACH}),
+        reach=_reach(facts),
+        uncertainty=charts.histogram({g: facts["uncertainty"][g] for g in _GROUPS}),
+        distance=charts.histogram({g: facts["distance"][g] for g in _GROUPS}),
+        first=list(zip(facts["first"], _standing(facts), strict=True)),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from polymux.report import lines
-from polymux.report.pages import environment, hash_of, own_files
+from polymux.report.pages import rendered
 
 # Examples shown of one check; diagnosis.json has all.
 SHOWN = 20
@@ -69,25 +69,20 @@ def diagnosis(facts: DiagnosisFacts) -> str:
     Args:
         facts: What the page says.
     """
-    style = own_files("card.css", "lines.css", "diagnosis.css")
     warnings = sum(
         said["level"] == "warning" for check in facts["checks"] for said in check["findings"]
     )
-    return (
-        environment()
-        .get_template("diagnosis.html")
-        .render(
-            facts=facts,
-            warnings=warnings,
-            shown=SHOWN,
-            enough=ENOUGH,
-            drawings={
-                "correlation": correlation(facts["correlation"], facts["claimed"]),
-                "calibration": reliability(facts["reliability"]),
-            },
-            style=style,
-            style_hash=hash_of(style),
-        )
+    return rendered(
+        "diagnosis.html",
+        *("card.css", "lines.css", "diagnosis.css"),
+        facts=facts,
+        warnings=warnings,
+        shown=SHOWN,
+        enough=ENOUGH,
+        drawings={
+            "correlation": correlation(facts["correlation"], facts["claimed"]),
+            "calibration": reliability(facts["reliability"]),
+        },
     )
 
 

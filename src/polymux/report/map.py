@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 from polymux.report import words
 from polymux.report.facts import Point
+
+T = TypeVar("T")
 
 Kind = Literal["pool", "target", "chosen"]
 KINDS: tuple[Kind, ...] = ("pool", "target", "chosen")
@@ -49,6 +51,12 @@ class Drawing(TypedDict):
     """JSON for the hover text, safe inside a script element."""
 
 
+def evenly(things: Sequence[T], most: int) -> list[T]:
+    """At most so many, from everywhere alike."""
+    n = min(len(things), most)
+    return [things[i * len(things) // n] for i in range(n)]
+
+
 def drawing(points: Sequence[Point]) -> Drawing | None:
     """The map of these points, or None if there is none."""
     if not points:
@@ -58,8 +66,7 @@ def drawing(points: Sequence[Point]) -> Drawing | None:
     layers = []
     for kind in KINDS:
         every = [i for i, point in enumerate(points) if point["kind"] == kind]
-        n = min(len(every), MOST_POINTS)
-        shown[kind] = [every[i * len(every) // n] for i in range(n)]
+        shown[kind] = evenly(every, MOST_POINTS)
         layers.append(_layer(kind, places[shown[kind]], len(every)))
     # The smaller of the two is drawn last, so that the larger cannot bury it.
     layers[1:] = sorted(layers[1:], key=lambda layer: -layer["drawn"])

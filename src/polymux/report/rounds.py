@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from polymux.report import lines
-from polymux.report.pages import environment, hash_of, own_files
+from polymux.report.pages import rendered
 
 
 class Estimate(TypedDict):
@@ -101,12 +101,8 @@ def rounds(facts: RunFacts) -> str:
     Args:
         facts: What the card says.
     """
-    style = own_files("card.css", "lines.css", "rounds.css")
-    return (
-        environment()
-        .get_template("rounds.html")
-        .render(facts=facts, drawing=learning(facts), style=style, style_hash=hash_of(style))
-    )
+    styles = ("card.css", "lines.css", "rounds.css")
+    return rendered("rounds.html", *styles, facts=facts, drawing=learning(facts))
 
 
 def learning(facts: RunFacts) -> lines.Drawing | None:

@@ -10,7 +10,7 @@ from polymux.report.balance import scores, training
 from polymux.report.balance.plots import legend, plots
 from polymux.report.balance.record import Record
 from polymux.report.markdown import paragraph, plain, table
-from polymux.report.pages import environment, hash_of, own_files
+from polymux.report.pages import rendered
 from polymux.report.table import Section
 
 __all__ = ["Record", "markdown", "page"]
@@ -42,19 +42,14 @@ def page(record: Record) -> str:
     Raises:
         UsageError: matplotlib, of the extra `distill`, is not installed.
     """
-    style = own_files("balance.css")
-    return (
-        environment()
-        .get_template("balance.html")
-        .render(
-            record=record,
-            opening=_opening(record),
-            sections=_sections(record),
-            plots=plots(record),
-            legend=legend(record),
-            style=style,
-            style_hash=hash_of(style),
-        )
+    return rendered(
+        "balance.html",
+        "balance.css",
+        record=record,
+        opening=_opening(record),
+        sections=_sections(record),
+        plots=plots(record),
+        legend=legend(record),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from xml.sax.saxutils import quoteattr
 
 from polymux.report import markdown as md
-from polymux.report.pages import environment, hash_of, own_files
+from polymux.report.pages import own_files, rendered
 from polymux.report.results.plots import Figure, figures, legend
 from polymux.report.results.record import Record
 
@@ -20,18 +20,8 @@ def page(record: Record, drawn: Mapping[str, list[Figure]]) -> str:
         record: What it says, see `polymux.report.results.record`.
         drawn: What `figures` made of it.
     """
-    style = own_files("balance.css", "results.css")
-    return (
-        environment()
-        .get_template("results.html")
-        .render(
-            record=record,
-            figures=drawn,
-            legend=legend(record),
-            style=style,
-            style_hash=hash_of(style),
-        )
-    )
+    styles = ("balance.css", "results.css")
+    return rendered("results.html", *styles, record=record, figures=drawn, legend=legend(record))
 
 
 def markdown(record: Record) -> str:
