@@ -93,8 +93,8 @@ def _diagonal(work: Work) -> None:
             work.tell("compare the teachers", place, len(languages))
             model, _ = load_teacher(work, language)
             over = bridges[place]
-            each = (batches[i] for i in range(len(languages)))
-            table.append([_asked(model, held, over, work.autocast) for held in each])
+            each = range(len(languages))
+            table.append([_asked(model, batches[i], over, work.autocast) for i in each])
         with work.making("diagonal", identity) as (_, told):
             told["loss"] = table
     check_diagonal(torch.tensor(told["loss"]), languages)

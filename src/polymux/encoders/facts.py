@@ -76,16 +76,16 @@ def find(path: str | Path, *, allow_pickle: bool, offline: bool) -> Path:
             file=str(folder),
         )
     name = str(path)
-    if (
-        folder.exists()
-        or folder.is_absolute()
-        or name.startswith((".", "~"))
-        or name.count("/") > 1
-    ):
+    if folder.exists() or not may_be_on_hub(name):
         raise ModelError(
             f"there is no model folder {name}", "give a folder, or a name on the hub", file=name
         )
     return _download(name, allow_pickle=allow_pickle, offline=offline)
+
+
+def may_be_on_hub(name: str) -> bool:
+    """Whether this can be the name of a model on the hub, not only the path of a folder."""
+    return not (Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1)
 
 
 def _download(name: str, *, allow_pickle: bool, offline: bool) -> Path:

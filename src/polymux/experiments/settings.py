@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from polymux import selection, toml
+from polymux.encoders.facts import may_be_on_hub
 from polymux.errors import InputError, UsageError
 from polymux.selection import find_strategy
 
@@ -246,7 +247,6 @@ class Experiment(_Section):
 
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")
-_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -308,7 +308,7 @@ def model_path(path: str, folder: Path) -> str:
     local = anchored(path, folder)
     if Path(local).is_dir():
         return local
-    if _HUB.fullmatch(path):
+    if may_be_on_hub(path) and not _VARIABLE.search(path):
         return path
     raise InputError(
         f"there is no model folder {local}",
