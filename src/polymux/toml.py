@@ -30,7 +30,7 @@ def settings(path: Path, kind: type[Checked], *, absent: str, reference: str) ->
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"it cannot be read: {error}", absent, file=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"no TOML: {error}", "mend the line named", file=str(path)) from error
     try:
         return kind.model_validate(told)

@@ -186,6 +186,12 @@ def spoilt(data: bytes, kind: str) -> bytes:
     changed = bytearray(data)
     if kind == "encrypted":
         changed[data.index(b"PK\x01\x02") + 8] |= 1
+    elif kind == "packed otherwise":
+        changed[data.index(b"PK\x01\x02") + 10] = 77
+    elif kind == "named otherwise":
+        start = data.index(b"PK\x01\x02")
+        changed[start + 9] |= 8
+        changed[start + 46] = 0xFF
     else:
         changed[data.index(b"polymux_id")] ^= 1
     return bytes(changed)
@@ -193,7 +199,13 @@ def spoilt(data: bytes, kind: str) -> bytes:
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("encrypted", "is encrypted"), ("spoilt", "Bad CRC-32"), ("empty", "no JSON lines")],
+    [
+        ("encrypted", "is encrypted"),
+        ("spoilt", "Bad CRC-32"),
+        ("empty", "no JSON lines"),
+        ("packed otherwise", "compression method is not supported"),
+        ("named otherwise", "can't decode byte 0xff"),
+    ],
 )
 def test_a_zip_that_cannot_be_read_is_an_error(tmp_path: Path, kind: str, expected: str) -> None:
     members = {} if kind == "empty" else {"ada.jsonl": json.dumps(told(CLASSED))}

@@ -315,6 +315,7 @@ def test_cached_teachers_make_a_student_as_live_ones_do(
         ("tokens = 150_000", "tokens = 0", "training.tokens"),
         ('low = ["hi"]', 'low = ["xx"]', "xx"),
         ("[tokenizer]", "[tokenizer", "no TOML"),
+        ("seeds = [1]", f"seeds = {'[' * 10_000}", "no TOML"),
         ('out = "run"', "", "out is missing"),
     ],
 )

@@ -359,6 +359,15 @@ def half_a_line(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def of_another_encoding(folder: Path) -> None:
+    path = folder / "to_label.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"id"', b'"i\xff"'))
+
+
+def nested(folder: Path) -> None:
+    (folder / "selection.json").write_text("[" * 100_000)
+
+
 def of_another_command(folder: Path) -> None:
     (folder / "selection.json").write_text('{"task": "token-classification"}')
 
@@ -369,6 +378,8 @@ def of_another_command(folder: Path) -> None:
         (cut, "no whole JSON"),
         (last_line_gone, "ranks are not 1 to 5"),
         (half_a_line, "no line of a choice"),
+        (of_another_encoding, "no line of a choice"),
+        (nested, "no whole JSON"),
         (of_another_command, "does not tell of strategy"),
         (lambda folder: (folder / "to_label.jsonl").unlink(), "no to_label.jsonl"),
         (lambda folder: (folder / "selection.json").unlink(), "no selection.json here"),

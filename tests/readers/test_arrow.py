@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -118,6 +119,33 @@ def test_what_is_not_the_format_is_refused(name: str, tmp_path: Path):
     with pytest.raises(InputError, match=r"not a \w+ file that can be read") as error:
         list(read(tmp_path / name, task=TEXT))
     assert error.value.file == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_bytes_that_are_no_text_are_refused(name: str, tmp_path: Path):
+    path, content = tmp_path / name, pa.table({"text": ["spoilt words"]})
+    if path.suffix == ".parquet":
+        pq.write_table(content, path, compression="none", use_dictionary=False)
+    else:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, content.schema) as writer:
+            writer.write_table(content)
+    path.write_bytes(path.read_bytes().replace(b"words", b"w\xffrds"))
+    with pytest.raises(InputError, match=r"not a \w+ file that can be read") as error:
+        list(read(path, task=TEXT))
+    assert error.value.file == str(path)
+
+
+def test_offsets_that_point_outside_end_no_process(tmp_path: Path):
+    texts = ["eight by", "te texts"]
+    path, content = tmp_path / "a.arrow", pa.table({"text": texts})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, content.schema) as writer:
+        writer.write_table(content)
+    good = np.array([0, 8, 16], np.int32).tobytes()
+    bad = np.array([0, 2**30, -8], np.int32).tobytes()
+    assert path.read_bytes().count(good) == 1
+    path.write_bytes(path.read_bytes().replace(good, bad))
+    with pytest.raises(InputError, match="not a Arrow file that can be read"):
+        list(read(path, task=TEXT))
 
 
 def hub(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[Any]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -148,8 +147,5 @@ def refuse_other(path: Path, name: str) -> None:
         raise InputError(
             "there is no such file", f"{meant}give the file that the tool saved", file=str(path)
         )
-    if name != "xlsx" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as parts:
-            is_book = "xl/workbook.xml" in parts.namelist()
-        if is_book:
-            raise InputError(f"a workbook, no {name}", "use --from xlsx", file=str(path))
+    if name != "xlsx" and xlsx_sheet.is_workbook(path):
+        raise InputError(f"a workbook, no {name}", "use --from xlsx", file=str(path))

@@ -73,12 +73,12 @@ def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:
     Columns are apart by tabs or spaces, the word is the first and the label the last, so CoNLL-2003
     is read, too. A sentence without an id is found by its words, in the order of the batch.
     """
-    waiting = Waiting(batch)
+    waiting, issued = Waiting(batch), batch.by_id
     for sentence in _sentences(path):
         try:
             words = tuple(sentence.words)
             told_id = sentence.told.get("id")
-            if told_id is not None and told_id not in batch.by_id:
+            if told_id is not None and told_id not in issued:
                 yield Answer(told_id, {"tokens": words}, "skipped", line=sentence.line)
                 continue
             item = waiting.take(told_id, words, " ".join(words))

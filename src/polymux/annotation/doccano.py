@@ -12,6 +12,7 @@ nobody has looked at comes along, and looks as if its suggestions had been agree
 from __future__ import annotations
 
 import json
+import lzma
 import re
 import zipfile
 import zlib
@@ -26,6 +27,16 @@ from polymux.annotation.words import Span, labels_of, laid_out, spans_of
 from polymux.errors import InputError
 from polymux.records import Label
 
+# What the zip of a member's file raises where it is cut or changed.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 Fields = Mapping[str, str | tuple[str, ...]]
 
 # What a project in which all share their labels is exported as.
@@ -94,7 +105,7 @@ def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:
                 # It reads as a path does, and is called ZIP/MEMBER.
                 inside = cast("Path", zipfile.Path(archive, name))
                 yield from tool.answers(inside, partial(read, who=_who(PurePosixPath(name).stem)))
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except _DAMAGE as error:
         yield InputError(f"the zip cannot be read: {error}", _AS_IT_IS, file=str(path))
 
 

@@ -47,6 +47,7 @@ _DAMAGE = (
     EOFError,
     KeyError,
     IndexError,
+    NotImplementedError,
     OSError,
     SyntaxError,
     TypeError,
@@ -63,6 +64,15 @@ def escaped(text: str) -> str:
 def unescaped(text: str) -> str:
     """The text that was `escaped`."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether a file is one, whatever it is called."""
+    try:
+        with zipfile.ZipFile(path) as parts:
+            return "xl/workbook.xml" in parts.namelist()
+    except _DAMAGE:
+        return False
 
 
 def _installed() -> None:

@@ -92,7 +92,7 @@ def _past(folder: Path) -> Past:
     path = folder / "selection.json"
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, ValueError) as error:
+    except (RecursionError, ValueError) as error:
         raise InputError(f"this is no whole JSON: {error}", AGAIN, file=str(path)) from None
     missing = _missing(manifest)
     if missing:
@@ -126,12 +126,12 @@ def _picks(path: Path, manifest: Mapping[str, Any]) -> tuple[PastPick, ...]:
     if not path.is_file():
         raise InputError("there is no to_label.jsonl beside selection.json", AGAIN, file=str(path))
     picks = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if not line.strip():
             continue
         try:
             picks.append(_pick(json.loads(line), manifest["task"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"this is no line of a choice ({type(error).__name__}: {error})",
                 AGAIN,

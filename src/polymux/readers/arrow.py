@@ -20,7 +20,6 @@ STATE, INFO, SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 
 def parquet(source: Source, task: str, fields: Mapping[str, str]) -> Iterator[Record | InputError]:
     """A record a row of a Parquet file; its line is the number of the row."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
@@ -29,14 +28,12 @@ def parquet(source: Source, task: str, fields: Mapping[str, str]) -> Iterator[Re
             file = pq.ParquetFile(stream, pre_buffer=False)
             names = class_names(_features(file.schema_arrow))
             yield from _records(file.iter_batches(batch_size=_BATCH), names)
-    except (pa.ArrowException, OSError) as error:
+    except _damage() as error:
         yield _broken(source, "Parquet", error)
 
 
 def arrow(source: Source, task: str, fields: Mapping[str, str]) -> Iterator[Record | InputError]:
     """A record a row of an Arrow file or stream, or of a folder that `save_to_disk` wrote."""
-    import pyarrow as pa
-
     try:
         if source.saved:
             info = json.loads(_member(source, INFO))
@@ -52,7 +49,7 @@ def arrow(source: Source, task: str, fields: Mapping[str, str]) -> Iterator[Reco
             schema = _reader(stream).schema
             stream.seek(0)
             yield from _records(_batches(stream), class_names(_features(schema)))
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+    except _damage() as error:
         yield _broken(source, "Arrow", error)
 
 
@@ -129,6 +126,8 @@ def _records(
 ) -> Iterator[Record]:
     number = first
     for batch in batches:
+        # pyarrow trusts what a file says of its offsets: a damaged one would end the process.
+        batch.validate(full=True)
         plain = [field.name for field in batch.schema if _plain(field.type)]
         for row in batch.select(plain).to_pylist():
             number += 1
@@ -213,6 +212,21 @@ def _seekable(source: Source) -> Iterator[IO[bytes]]:
 def _member(source: Source, name: str) -> bytes:
     with source.opener(f"{source.location}/{name}") as stream:
         return stream.read()
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What a damaged file, and what `datasets` wrote into it, makes pyarrow and json raise."""
+    import pyarrow as pa
+
+    return (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    )
 
 
 def _broken(source: Source, kind: str, error: Exception) -> InputError:

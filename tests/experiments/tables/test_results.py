@@ -158,6 +158,8 @@ def test_a_whole_table_is_read_by_its_header_in_any_order(tmp_path: Path) -> Non
     ("text", "said", "line"),
     [
         ("model,score\nm,1\n", "no column strategy", 1),
+        ("", "no column strategy", 1),
+        ('"strategy,score\n', "not a table", 1),
         ("strategy,score,score\na,1,1\n", "two columns score", 1),
         ("strategy,score\nrandom,\n", "score is ''", 2),
         ("strategy,score\nrandom,1\nrandom,101\n", "score is '101'", 3),

@@ -45,10 +45,10 @@ def read_csv(file: Path, notes: list[str]) -> Iterator[Row]:
         ) from error
     comma = "\t" if "\t" in text.partition("\n")[0] else ","
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
-    columns = [name.strip().lower() for name in reader.fieldnames or []]
-    reader.fieldnames = columns
-    _check_columns(columns, file)
     try:
+        columns = [name.strip().lower() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
+        _check_columns(columns, file)
         lines = [(reader.line_num, _stripped(told, file, reader.line_num)) for told in reader]
     except csv.Error as error:
         raise InputError(
@@ -69,9 +69,10 @@ def read_csv(file: Path, notes: list[str]) -> Iterator[Row]:
 def _check_columns(columns: Sequence[str], file: Path) -> None:
     missing = [name for name in _NEEDED if name not in columns]
     if missing:
+        others = any(";" in name for name in columns)
         raise InputError(
             f"no column {' and no column '.join(missing)} among {', '.join(columns)[:200]}",
-            f"{'commas or tabs stand between columns, not ;. ' if ';' in columns[0] else ''}its "
+            f"{'commas or tabs stand between columns, not ;. ' if others else ''}its "
             f"first line names the columns: {', '.join(COLUMNS)}; all but strategy and score "
             "may be missing",
             file=str(file),
