@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import typer
 
-from polymux.cli import limits, options
+from polymux.cli import limits, options, rules
 from polymux.cli.diagnose import advised, tell_advice
 from polymux.cli.dry_run import compare, stop_at_estimate
 from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
 from polymux.cli.store import store_folder
 from polymux.errors import UsageError
-
-CHOOSING = "How to choose"
 
 
 def select(
@@ -25,98 +23,23 @@ def select(
     task: options.Task,
     source: options.Sources,
     target: options.Targets,
-    budget: Annotated[
-        str, typer.Option("--budget", metavar="N[,N...]", help="How many examples to choose.")
-    ],
+    budget: rules.Budgets,
     out: options.Out,
-    strategy: Annotated[
-        str, typer.Option("--strategy", metavar="NAME[,NAME...]", help="Rules by name, or auto.")
-    ] = "knn-uncertainty",
+    strategy: rules.Strategies = "knn-uncertainty",
     seed: options.Seed = 0,
     exclude: options.Exclude = [],  # noqa: B006  (typer copies it)
-    exclude_target: Annotated[
-        bool,
-        typer.Option(
-            "--exclude-target",
-            help="Leave out what stands in the target too.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = False,
+    exclude_target: rules.ExcludeTarget = False,
     language: options.Language = None,
-    uncertainty: Annotated[
-        str | None,
-        typer.Option(
-            "--uncertainty",
-            metavar="NAME",
-            help="The measure that decides.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = None,
-    gold: Annotated[
-        list[str],
-        typer.Option(
-            "--gold",
-            metavar="PATH",
-            help="The labelled-language pool of `gold`.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = [],  # noqa: B006
-    like: Annotated[
-        Path | None,
-        typer.Option(
-            "--like",
-            metavar="OUT",
-            help="The choice `same-distribution` copies.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = None,
-    plan: Annotated[
-        Path | None,
-        typer.Option(
-            "--plan", metavar="FILE", help="CSV language,count of `plan`.", rich_help_panel=CHOOSING
-        ),
-    ] = None,
-    distance: Annotated[
-        Literal["l2", "cosine"],
-        typer.Option("--distance", help="How far two embeddings are.", rich_help_panel=CHOOSING),
-    ] = "l2",
-    average: Annotated[
-        Literal["mean", "macro"],
-        typer.Option(
-            "--average",
-            help="average-dist: over examples, or per language first.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = "mean",
-    k: Annotated[
-        int, typer.Option("--k", help="knn-uncertainty: the first k.", rich_help_panel=CHOOSING)
-    ] = 1,
-    candidates: Annotated[
-        float | None,
-        typer.Option(
-            "--candidates",
-            metavar="C",
-            help="knn-uncertainty: smallest k that reaches C budgets.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = None,
-    ratio: Annotated[
-        float,
-        typer.Option(
-            "--ratio",
-            help="uncertainty-knn: budgets of least sure looked at.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = 10.0,
-    near_duplicates: Annotated[
-        float | None,
-        typer.Option(
-            "--near-duplicates",
-            metavar="X",
-            help="Pass over what is nearer than X.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = None,
+    uncertainty: rules.Uncertainty = None,
+    gold: rules.Gold = [],  # noqa: B006
+    like: rules.Like = None,
+    plan: rules.Plan = None,
+    distance: rules.Distance = "l2",
+    average: rules.Average = "mean",
+    k: rules.FirstK = 1,
+    candidates: rules.Candidates = None,
+    ratio: rules.Ratio = 10.0,
+    near_duplicates: rules.NearDuplicates = None,
     budget_in: limits.BudgetIn = "examples",
     rate: limits.Rates = [],  # noqa: B006
     per: limits.Per = "token",
@@ -124,24 +47,12 @@ def select(
     at_most: limits.AtMost = [],  # noqa: B006
     without: limits.Without = [],  # noqa: B006
     one_of: limits.OneOf = None,
-    preset: Annotated[
-        Literal["released-code"] | None,
-        typer.Option(
-            "--preset", help="As the paper's released code reads it.", rich_help_panel=CHOOSING
-        ),
-    ] = None,
+    preset: rules.Preset = None,
     prefilter: options.Prefilter = None,
     prefilter_sample: options.PrefilterSample = None,
     max_length: options.MaxLength = None,
     stride: options.Stride = None,
-    aggregate: Annotated[
-        Literal["joint", "surest", "mean", "worst"] | None,
-        typer.Option(
-            "--aggregate",
-            help="How the windows of a long context become one (joint).",
-            rich_help_panel=options.RUNNING,
-        ),
-    ] = None,
+    aggregate: rules.Aggregate = None,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     batch_tokens: options.BatchTokens = None,
