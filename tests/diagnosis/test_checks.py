@@ -16,8 +16,9 @@ from polymux.diagnosis.fertility import Cuts, fertility
 from polymux.diagnosis.findings import Result, share
 from polymux.diagnosis.likeness import alike, shingles
 from polymux.diagnosis.noise import noise
+from polymux.diagnosis.parallel import parallel
 from polymux.diagnosis.reach import reach
-from polymux.diagnosis.redundancy import parallel, redundancy
+from polymux.diagnosis.redundancy import redundancy
 from polymux.diagnosis.scripts import script_of, scripts_in
 from polymux.diagnosis.size import repeats, target_size
 from polymux.diagnosis.spread import distances, effective_size, neighbours

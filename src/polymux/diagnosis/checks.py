@@ -14,8 +14,9 @@ from polymux.diagnosis.fertility import fertility
 from polymux.diagnosis.findings import Result
 from polymux.diagnosis.look import Seen
 from polymux.diagnosis.noise import noise
+from polymux.diagnosis.parallel import Parallel, parallel
 from polymux.diagnosis.reach import reach
-from polymux.diagnosis.redundancy import Parallel, parallel, redundancy
+from polymux.diagnosis.redundancy import redundancy
 from polymux.diagnosis.size import repeats, target_size
 from polymux.diagnosis.words import cuts_of
 
