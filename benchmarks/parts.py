@@ -58,9 +58,14 @@ def _flops(given: Given) -> Iterable[Row]:
     return rows
 
 
-def _memory(given: Given) -> Iterable[Row]:
-    rows: Iterable[Row] = _module("memory").rows(quick=given.quick, million=given.million)
-    return rows
+def _by_size(name: str) -> Callable[[Given], Iterable[Row]]:
+    """A part that may go up to a million examples."""
+
+    def call(given: Given) -> Iterable[Row]:
+        rows: Iterable[Row] = _module(name).rows(quick=given.quick, million=given.million)
+        return rows
+
+    return call
 
 
 def _with_models(name: str) -> Callable[[Given], Iterable[Row]]:
@@ -169,7 +174,12 @@ PARTS: dict[str, Part] = {
     ),
     "memory": Part(
         "Peak memory of `polymux select` by the size of the pool: 2 layers x 64, 500 targets.",
-        _memory,
+        _by_size("memory"),
+    ),
+    "growth": Part(
+        "What work costs as it grows: pools, shards, rounds of a campaign, cells of an experiment; "
+        "2 layers x 64.",
+        _by_size("growth"),
     ),
     "store": Part("A second strategy and budget on a filled store, against the first.", _store),
     "killed": Part(

@@ -64,9 +64,9 @@ def _found(
 def distinct(sources: Sequence[Source]) -> list[Source]:
     """Each file once, with keys that differ: parent folders are put before keys that do not."""
     once = list({source.location: source for source in reversed(sources)}.values())[::-1]
+    named = Counter(source.location for source in sources)
     for source in once:
-        times = sum(other.location == source.location for other in sources)
-        if times > 1:
+        if (times := named[source.location]) > 1:
             source.tell(f"named {times} times, read once")
     while True:
         keys = Counter(source.key for source in once)
