@@ -25,9 +25,14 @@ POLYMUX = [sys.executable, "-m", "polymux"]
 # What may differ between two undisturbed runs, wherever it stands in a file: clocks, memory, and
 # whether a training was taken up again.
 CLOCKS = {"at", "seconds", "peak_memory_mb", "resumed_at"}
-_SHOWN_CLOCKS = re.compile(rb"[0-9.,]+ (s|MB|min|h)\b")
+# Pages show what stands in the files beside them, and clocks.
+_NUMBERS = re.compile(rb"[0-9][0-9.,]*")
 SMALL = distillations.changed(
-    distillations.CONFIG, training={"tokens": 30_000}, teachers={"tokens": 20_000}
+    distillations.CONFIG,
+    training={"tokens": 12_000},
+    teachers={"tokens": 8_000},
+    evaluate={"sentences": 20},
+    systems={"hl": {"loss": "hard"}, "student": {"loss": "soft"}},
 )
 
 
@@ -37,8 +42,8 @@ class World:
 
     folder: Path
     command: tuple[str, ...]
-    ends_with: str
-    """What is there when the command has done its work."""
+    complete: str = ""
+    """What shows that the work was done, of a command that then refuses to be run again."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +84,14 @@ def next_world(folder: Path) -> World:
     advance(run)
     export(run, folder / "round.jsonl", "jsonl")
     take(run, campaigns.answered(folder / "round.jsonl"), "jsonl")
-    return World(folder, ("next", "run"), "run/rounds/02/choice/selection.json")
+    return World(folder, ("next", "run"))
 
 
 def distill_world(folder: Path) -> World:
     """Two languages, two teachers, the student and its rivals, probes and the report."""
     folder.mkdir(parents=True)
     distillations.write_world(folder, SMALL)
-    return World(folder, ("distill", "distill.toml", "--device", "cpu"), "run/report.html")
+    return World(folder, ("distill", "distill.toml", "--device", "cpu"))
 
 
 def simulate_world(folder: Path) -> World:
@@ -94,7 +99,7 @@ def simulate_world(folder: Path) -> World:
     miniature.write_corpora(folder)
     miniature.write_experiment(folder)
     command = ("simulate", "miniature.toml", "--out", "out", "--workers", "1", "--device", "cpu")
-    return World(folder, command, "out/results.jsonl")
+    return World(folder, command)
 
 
 WORLDS: dict[str, Callable[[Path], World]] = {
@@ -122,7 +127,8 @@ def killed(name: str, kills: int, folder: Path, *, seed: int = 0, workers: int =
         if wrote is None:
             shutil.rmtree(place)
             return None
-        told = "" if (place / world.ends_with).exists() else again(world, place)
+        whole_already = world.complete and (place / world.complete).exists()
+        told = "" if whole_already else again(world, place)
         told = told or "; ".join(differences(whole, place))
         if not told:
             shutil.rmtree(place)
@@ -175,11 +181,14 @@ def _kill(world: World, place: Path, after: float) -> bool | None:
 
 
 def differences(one: Path, other: Path) -> Iterator[str]:
-    """What is not the same in two folders, but for clocks; what is hidden is nobody's result."""
+    """What is not the same in two folders, but for clocks and the locks of who was killed."""
     sides = [
         {path.relative_to(side): path for path in side.rglob("*") if path.is_file()}
         for side in (one, other)
     ]
+    for side in sides:
+        for path in [path for path in side if path.suffix == ".lock"]:
+            del side[path]
     for name in sorted(set(sides[0]) ^ set(sides[1])):
         yield f"{name} is in one folder alone"
     for name in sorted(set(sides[0]) & set(sides[1])):
@@ -195,7 +204,7 @@ def _content(path: Path, folder: Path) -> Any:
         return _without_clocks(json.loads(data))
     if path.suffix == ".jsonl":
         return [_without_clocks(json.loads(line)) for line in data.splitlines()]
-    return _SHOWN_CLOCKS.sub(b"", data) if path.suffix in (".html", ".md") else data
+    return _NUMBERS.sub(b"", data) if path.suffix in (".html", ".md") else data
 
 
 def _without_clocks(told: Any) -> Any:

@@ -31,7 +31,7 @@ Edges are those of polymux's own code that were reached.
 
 A command on a small world is killed at a moment drawn evenly from the time that it takes, and run
 again: what then lies in the folder must be what an undisturbed run leaves, byte for byte but for
-clocks and memory in its reports.
+clocks and memory, and the numbers in pages, which stand in the files beside them.
 
 {kills}
 
