@@ -29,7 +29,7 @@ from polymux.campaign.settings import (
     read_settings,
 )
 from polymux.campaign.state import State, agreed, read_state
-from polymux.campaign.steps import Taken
+from polymux.campaign.taking import Taken
 from polymux.errors import UsageError
 from polymux.folders import check_free, claimed, written
 from polymux.prescribe.costs import checked, refuse_strangers

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from polymux.annotation import FORMATS, Batch, Sent, Server, format_named, refuse_other
 from polymux.annotation.canaries import canaries
-from polymux.campaign import steps
+from polymux.campaign import steps, taking
 from polymux.campaign.choose import given_out
 from polymux.campaign.settings import read_settings
 from polymux.campaign.state import read_state
-from polymux.campaign.steps import Taken
+from polymux.campaign.taking import Taken
 from polymux.errors import UsageError
 from polymux.folders import claimed
 from polymux.progress import Progress
@@ -124,7 +124,7 @@ def take(
         load = format_named(format_).load
         refuse_other(Path(path), format_)
         read = partial(load, Path(path))
-        return steps.take(state, read, str(path), annotator=annotator, decides=decides)
+        return taking.take(state, read, str(path), annotator=annotator, decides=decides)
 
 
 def fetch(
@@ -142,7 +142,7 @@ def fetch(
     server = _server(format_)
     with claimed(out / EXCHANGE):
         page, read = server.fetch(url, project)
-        return steps.take(read_state(out), read, page, decides=decides)
+        return taking.take(read_state(out), read, page, decides=decides)
 
 
 def _server(format_: str) -> Server:
