@@ -401,6 +401,25 @@ def test_labels_come_in_while_another_process_trains(world: World, tmp_path: Pat
         take(run, sheet, "jsonl")
 
 
+def test_answers_after_the_last_round_are_learned_from_once(world: World, tmp_path: Path) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings.model_copy(update={"budget": 4, "rounds": 1}))
+    assert advance(run).waiting == 4
+    export(run, sheet, "jsonl")
+    shutil.copy(sheet, tmp_path / "late.jsonl")
+    take(run, answered(sheet, {0: None, 1: None}), "jsonl")
+    assert advance(run, partial=True).finished
+    first = status(run)
+    assert (first["rounds"][0]["trained"], first["scores"][-1]["round"]) == (2, 1)
+    assert len(take(run, answered(tmp_path / "late.jsonl"), "jsonl").answers) == 2
+    assert "polymux next" in status(run)["due"]
+    due = advance(run)
+    assert due.done == ("round 1: trained", "round 1: scored")
+    assert due.finished
+    assert status(run)["rounds"][0]["trained"] == 4
+    assert advance(run).done == ()
+
+
 def test_a_training_that_was_killed_begins_anew_when_labels_or_settings_changed(
     world: World, tmp_path: Path
 ) -> None:

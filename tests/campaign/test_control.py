@@ -18,7 +18,18 @@ import pytest
 from scipy.stats import binom
 from tests.campaign.worlds import answered, write_world
 
-from polymux.campaign import Control, Settings, advance, export, init, replay, report, status, take
+from polymux.campaign import (
+    Control,
+    Settings,
+    advance,
+    export,
+    init,
+    replay,
+    report,
+    status,
+    take,
+    too_few,
+)
 from polymux.campaign.control import OF_TARGET, slice_of
 from polymux.campaign.judge import verdict
 from polymux.campaign.ledger import Ledger
@@ -276,6 +287,19 @@ def test_without_a_share_nothing_is_drawn_or_judged(world: World, tmp_path: Path
     assert advance(run).finished
     assert issued(run)[0]["slice"] == []
     assert status(run)["control"] == []
+
+
+@pytest.mark.parametrize(
+    ("budget", "share", "said"),
+    [(24, 0.1, "--control 0.42, or 0"), (19, 0.5, "--control 0 to"), (100, 0.1, ""), (24, 0.0, "")],
+)
+def test_a_campaign_too_small_to_be_judged_is_warned_of(
+    world: World, budget: int, share: float, said: str
+) -> None:
+    asked = world.settings.model_copy(update={"budget": budget, "control": Control(share=share)})
+    told = too_few(asked)
+    assert said in told
+    assert bool(told) == bool(said)
 
 
 def test_a_replay_orders_what_was_bought_and_says_that_this_is_all(

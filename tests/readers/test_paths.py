@@ -105,6 +105,7 @@ def test_several_formats_in_one_folder_are_refused(corpus: Path):
         ("ud/de/trian.jsonl", "no such file or folder", "did you mean train.jsonl?"),
         ("ud/*/test.jsonl", "nothing matches this glob", "quotes"),
         ("nowhere/at/all", "no such file or folder", "look at the path"),
+        ("ud/{de,tr}/train.jsonl", "no such file or folder", "{a,b} is the shell's"),
         ("~nobody-of-that-name/x", "no such file or folder", "look at the path"),
     ],
 )

@@ -81,6 +81,8 @@ class Sent:
     sent: int
     there: int
     """Examples that were there before."""
+    is_new: bool = False
+    """Whether the project was made for them."""
 
 
 def span_kinds(labels: Sequence[str]) -> tuple[str, ...]:

@@ -44,8 +44,8 @@ _SPACES: dict[str, Change] = {
 }
 _LINES: dict[str, Change] = {"line ends as CRLF": lambda text: text.replace("\n", "\r\n")}
 _UNSEEN = (
-    "no canary came back with its label (deleted or emptied: leave them as they are), so what the "
-    "tool did to texts was not seen"
+    "no canary came back with its label (deleted, emptied or, on a server, not submitted yet: "
+    "submit them as they are), so what the tool did to texts was not seen"
 )
 _UTF_16 = "offsets in UTF-16 units"
 

@@ -46,14 +46,16 @@ def send(batch: Batch, url: str, project: str, progress: Progress | None = None)
     # Label Studio takes blanks at its ends off a name.
     project = project.strip()
     with _connection(url) as server:
-        found = _project(server, project) or _made(server, project, batch)
+        before = _project(server, project)
+        found = before or _made(server, project, batch)
         missing = _missing(server, found, batch)
         for start in range(0, len(missing), _CHUNK):
             if progress is not None:
                 progress("sending tasks", start, len(missing))
             chunk = missing[start : start + _CHUNK]
             server.ask("POST", f"api/projects/{found['id']}/import", body=chunk)
-        return Sent(_page(server, found), len(missing), len(batch.items) - len(missing))
+        there = len(batch.items) - len(missing)
+        return Sent(_page(server, found), len(missing), there, is_new=before is None)
 
 
 def _missing(server: Connection, found: Told, batch: Batch) -> list[Told]:

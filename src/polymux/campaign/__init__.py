@@ -16,6 +16,7 @@ from polymux.campaign import replay as replays
 from polymux.campaign.card import facts_of
 from polymux.campaign.due import Due
 from polymux.campaign.exchange import export, fetch, send, take
+from polymux.campaign.judge import too_few
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.replay import Replay
 from polymux.campaign.settings import (
@@ -55,6 +56,7 @@ __all__ = [
     "send",
     "status",
     "take",
+    "too_few",
 ]
 
 
@@ -71,6 +73,10 @@ def init(folder: str | Path, settings: Settings) -> State:
     looked_at = State(
         out, settings, Ledger(out / "ledger.jsonl"), (), [], rates=settings.costs.rates
     )
+    for name in ("source", "target", "test"):
+        if getattr(settings, name):
+            # A path that leads nowhere is found before the model is loaded, which takes longer.
+            steps.pool(looked_at, name)
     model = steps.model_of(looked_at, 0)
     budgeting = choose.budgeting(settings)
     checked([settings.budget], budgeting)

@@ -63,6 +63,9 @@ def step(state: State, closable: Collection[int] = ()) -> Step | None:
     more = steps.share(state, number)
     if more and (number <= state.settings.rounds or not state.rounds):
         return "choose", number, more
+    # No further round will learn from what came late.
+    if state.rounds and steps.outdated(state, number - 1):
+        return "train", number - 1, 0
     return next(unjudged, None)
 
 

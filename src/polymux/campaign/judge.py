@@ -7,6 +7,7 @@ labels that are never trained on.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count as counting
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from polymux.campaign.settings import Settings
 from polymux.campaign.state import State
 from polymux.campaign.steps import model_of, pool, trained
 from polymux.campaign.trial import counts, metric, trial
@@ -50,6 +52,18 @@ def unjudged(state: State, number: int) -> bool:
     if (_place(state, number) / "control.json").is_file():
         return False
     return _random(state, number) >= LEAST
+
+
+def too_few(settings: Settings) -> str:
+    """Why a campaign of this size will never be judged, and what to do; empty: it will be."""
+    share, budget = settings.control.share, settings.budget
+    if not share or settings.costs.unit != "examples" or share * budget >= LEAST:
+        return ""
+    enough = f"{math.ceil(100 * LEAST / budget) / 100:g}, or " if budget >= 2 * LEAST else ""
+    return (
+        f"{share:g} of {budget} labels are drawn at random, and it takes {LEAST} to say what "
+        f"choosing is worth: give --control {enough}0 to draw none"
+    )
 
 
 def drawn(state: State) -> dict[str, int] | None:

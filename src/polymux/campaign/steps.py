@@ -18,6 +18,8 @@ from polymux.readers import anchored, read
 from polymux.records import Example, Pool, content_hashes
 from polymux.train import train
 
+# In the folder of a round: a digest of the labels that its model learns from.
+LEARNED = "learned"
 # A sum of costs differs from a whole number by rounding only.
 _ROUNDING = 1e-6
 
@@ -136,10 +138,26 @@ def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> B
     return Batch(state.settings.task, state.labels, tuple(found))
 
 
+def outdated(state: State, number: int) -> bool:
+    """Whether labels came, or were changed, after the model of a round had learned from them."""
+    file = state.place(number) / LEARNED
+    return file.is_file() and file.read_text(encoding="utf-8") != _labels(state, number)
+
+
+def _labels(state: State, number: int) -> str:
+    told = [(one.id, one.label) for one in state.training(number)]
+    return blake2b(repr(told).encode(), digest_size=16).hexdigest()
+
+
 def learn(state: State, number: int, *, progress: Progress | None) -> None:
     """Train on all labels so far, from the start model unless settings say to continue (1.4)."""
     begin = number - 1 if state.settings.training.continued else 0
-    out = state.place(number) / "model"
+    place = state.place(number)
+    out = place / "model"
+    # What an earlier model of the round scored is nothing of this one's.
+    shutil.rmtree(place / "evaluation", ignore_errors=True)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / LEARNED).write_text(_labels(state, number), encoding="utf-8")
     seed = state.settings.seed + number
     fit(state, begin, state.training(number), out, seed=seed, progress=progress)
 

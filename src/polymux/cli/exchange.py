@@ -75,6 +75,8 @@ def export(
                 with_canaries=canaries,
                 progress=show,
             )
+        if sent.is_new:
+            tell(f"a new project was made: {project}")
         tell(f"{sent.sent} examples sent, {sent.there} were there")
         print(sent.page)
         return

@@ -228,5 +228,7 @@ def _nothing(system: Any, path: str, location: str) -> InputError:
         names = [PurePosixPath(place).name for place in system.ls(parent, detail=False)]
         near = get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]}?" if near else "look at the path; a glob must be in quotes"
+    if "{" in path:
+        hint = "a glob has *, ? and [ab]; {a,b} is the shell's, outside quotes: name each PATH"
     what = "nothing matches this glob" if _MAGIC.search(path) else "there is no such file or folder"
     return InputError(what, hint, file=path)
