@@ -1,6 +1,9 @@
-"""Reference tables made from the code, put where a page says `<!-- generated: NAME -->`.
+"""Reference tables made from the code, between `<!-- generated: NAME -->` and `<!-- end -->`.
 
-A hook of mkdocs, so the pages are as new as the code that they are built with.
+    python docs/generate.py
+
+writes them into the pages, which are read in the repository as often as on the site; a test holds
+them to the code.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 import typer
 from pydantic import BaseModel
@@ -31,7 +34,8 @@ from polymux.selection import STRATEGIES, Strategy
 from polymux.tasks import TASKS, measures
 from polymux.train.presets import PRESETS
 
-MARKER = re.compile(r"<!-- generated: ([a-z-]+) -->")
+DOCS = Path(__file__).parent
+MARKER = re.compile(r"<!-- generated: ([a-z-]+) -->.*?<!-- end -->", re.DOTALL)
 
 # How the help of a command marks its example.
 EXAMPLE = re.compile(r"\[dim\](.*?)\[/dim\]", re.DOTALL)
@@ -350,6 +354,13 @@ GENERATED: dict[str, Callable[[], str]] = {
 }
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Mkdocs calls this for each page before rendering it."""
-    return MARKER.sub(lambda match: GENERATED[match[1]](), markdown)
+def filled(page: str) -> str:
+    """A page with what the code says now in its places."""
+    return MARKER.sub(
+        lambda at: f"<!-- generated: {at[1]} -->\n\n{GENERATED[at[1]]()}\n\n<!-- end -->", page
+    )
+
+
+if __name__ == "__main__":
+    for path in DOCS.rglob("*.md"):
+        path.write_text(filled(path.read_text("utf-8")), "utf-8")

@@ -40,8 +40,8 @@ COMMANDS: dict[str, TyperCommand] = dict(generate.commands())
 
 
 def page(name: str) -> str:
-    """A page as it is built."""
-    return str(generate.on_page_markdown((DOCS / name).read_text("utf-8")))
+    """A page."""
+    return (DOCS / name).read_text("utf-8")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -128,6 +128,12 @@ def test_every_generated_table_has_its_place() -> None:
     assert sorted(asked) == sorted(generate.GENERATED)
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_what_is_made_from_the_code_is_as_new_as_the_code(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text == generate.filled(text), "run: python docs/generate.py"
+
+
 def test_the_targets_that_are_named_are_in_the_makefile() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = {call[1] for call in called("make")}
@@ -136,7 +142,7 @@ def test_the_targets_that_are_named_are_in_the_makefile() -> None:
 
 
 def test_the_places_that_the_design_names_exist_and_each_way_of_the_data_is_short() -> None:
-    text = (DOCS / "design/index.md").read_text("utf-8")
+    text = generate.MARKER.sub("", page("design/index.md"))
     for name in re.findall(r"`((?:\w+\.)*\w+)`", text):
         assert pkgutil.resolve_name(f"polymux.{name}") is not None
     steps = [int(number) for number in re.findall(r"^(\d+)\. ", text, re.MULTILINE)]
