@@ -1,5 +1,5 @@
 # Each target sets up what it needs: Python >= 3.11 and make are enough.
-.PHONY: demo test check docs bench encoder label-studio install clean
+.PHONY: demo test check docs packages reliability bench encoder label-studio install clean
 .DEFAULT_GOAL := demo
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -24,7 +24,18 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports --no-cache
 
 docs: .venv/installed-dev
+	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# What is built installs with the lowest versions of its dependencies, and works;
+# PACKAGES=--all: the newest, every extra alone, the whole demo and pipx as well (half an hour).
+packages: .venv/installed-dev
+	$(BIN)/python -m tests.packaging $(PACKAGES)
+
+# Three hours of trying to break it: a fuzzer on all that is read, kill -9, full disks. What came
+# of it goes to docs/reliability.md; RELIABILITY holds parts and options, such as 'kills --quick'.
+reliability: .venv/installed-fuzz
+	$(BIN)/python -m tests.reliability $(RELIABILITY)
 
 # POLYMUX_DATA names the corpora; BENCH holds parts and options, such as BENCH='memory --quick'.
 BENCH ?= --million
@@ -64,6 +75,10 @@ install: .venv/installed-dev
 
 .venv/installed-bench: .venv/installed
 	$(PIP) --editable '.[bench,distill,openvino,ray]'
+	@touch $@
+
+.venv/installed-fuzz: .venv/installed-dev
+	$(PIP) --editable '.[fuzz]'
 	@touch $@
 
 .label-studio/installed: constraints-label-studio.txt
