@@ -126,6 +126,7 @@ def sample_facts(
         "seed": 2,
         "model": "models/xlm-r-english-slots",
         "settings": {"uncertainty": "margin-min", "k": 4, "device": "cpu", "dtype": "float32"},
+        "narrowed_from": None,
         "source": {
             "paths": ["ud/*/train.conllu", "slots/train.conll"],
             "read": pool + 122,

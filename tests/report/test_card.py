@@ -146,6 +146,9 @@ def test_counts_are_those_of_the_facts(small):
     lost = {"truncated": 19, "words_lost": 2_345, "paths": ["a.conllu", "b.conllu"]}
     text = Page(card({**small, "source": source | lost, "peak_memory_mb": 2047.6})).text
     assert "Of 50,100 examples in the source pool, these 4 are the ones" in text
+    narrowed = Page(card({**small, "source": source | lost, "narrowed_from": 200_000})).text
+    assert "kept of 200,000 50,100" in narrowed
+    assert "Of 50,100 examples that the prefilter kept of the source pool's 200,000, th" in narrowed
     assert "Left out of the 51,234 examples read: 1,111 exact duplicates and 23 excluded." in text
     assert "source pool 51,234 1,111 23 7 19 2,345" in text
     assert "19 examples of the pool were longer than the model reads." in text

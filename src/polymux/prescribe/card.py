@@ -47,6 +47,7 @@ def card_facts(
         "model": manifest["model"]["path"],
         "settings": {k: v for k, v in manifest["settings"].items() if v not in (None, [], False)},
         "source": _counted(manifest["source"]),
+        "narrowed_from": (manifest["prefilter"] or {}).get("read"),
         "target": _counted(manifest["target"]),
         "languages": manifest["languages"],
         "map": _map(chosen, ground, sample, measure),

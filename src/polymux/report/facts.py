@@ -115,6 +115,8 @@ class Facts(TypedDict):
     settings: Mapping[str, Any]
     source: Source
     target: Source
+    narrowed_from: int | None
+    """Examples of the source before a prefilter kept some for the model; None: there was none."""
     languages: Languages | None
     """None where the user gave none."""
     map: Map
