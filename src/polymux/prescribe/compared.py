@@ -145,7 +145,7 @@ def _weighed(
                 gap.comparison,
                 gap.key + 0.0 if np.isfinite(gap.key) else None,  # no -0
                 gap.gap if np.isfinite(gap.gap) else None,
-                gap.tolerance or None,
+                gap.tolerance if np.isfinite(gap.gap) else None,
             ),
             gap.is_tie,
         )

@@ -178,21 +178,22 @@ class _Spreading:
         last = np.where(given > 0, spread.far, 0.0).max(axis=1, keepdims=True)
         at_end = np.abs(spread.far - last) <= self.off
         at_end &= at_end.sum(axis=1, keepdims=True) > 1
-        apart = np.where(at_end, spread.room, most - least)
+        apart = np.where(at_end, spread.room, np.maximum(most - least, 0.0))
         masses, masses_off = np.zeros(count), np.zeros(count)
         masses[free], masses_off[free] = spread.masses(given), spread.masses(apart)
         held = self.plan.held(masses)
         held_off, some = np.zeros(count), np.flatnonzero(masses + masses_off)
         held_off[some] = self.plan.gathered(some, masses_off)
         # Shares, and what near-duplicates hold, are off by what likeness is.
-        shared = (1 - self.plan.shares) * np.maximum(held, 0.0)
+        shared = np.maximum(1 - self.plan.shares, 0.0) * np.maximum(held, 0.0)
         held_off += shared * 4 * self.off / self.plan.radius
         return _Hold(held, held_off, np.ones(count), np.zeros(count))
 
     def _take(self, hold: _Hold, place: int) -> _Spreading:
-        alike = self.plan.alike(np.array([place]))[0]
+        # Rounding makes a little more than one of what is equal.
+        alike = np.minimum(self.plan.alike(np.array([place]))[0], 1.0)
         # 1 - d^2 / r^2 moves by less than 2 d / r^2 for each bit that d moves by, or r.
-        apart = np.minimum(np.sqrt(1 - np.minimum(alike, 1.0)) + self.off / self.plan.radius, 1.0)
+        apart = np.minimum(np.sqrt(1 - alike) + self.off / self.plan.radius, 1.0)
         off = np.where(alike > 0, 2 * apart * self.off / self.plan.radius, 0.0)
         is_free, kept = self.is_free.copy(), hold.kept * (1 - alike)
         is_free[place], kept[place] = False, 0.0
