@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -227,3 +231,27 @@ def test_a_model_with_its_own_code_is_scored_after_training_as_it_was_trusted_be
     more = ("--dev", corpus, "--epochs", 1, "--trust-remote-code", "--offline")
     assert quick(folder, corpus, tmp_path / "out", *more) == 0, capsys.readouterr().err
     assert (tmp_path / "out" / "dev" / "evaluation.json").is_file()
+
+
+@pytest.mark.parametrize("full_at", [200, 2_000, 60_000])
+def test_a_full_disk_is_told_whoever_writes_and_the_training_goes_on(
+    full_at: int, body: Path, corpus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [
+        *(sys.executable, "-m", "polymux", "train", body, "--task", TOKEN, "--train", corpus),
+        *("--out", out, "--device", "cpu", "--preset", "small", "--epochs", "1", "--resume"),
+    ]
+
+    def fill() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (full_at, full_at))
+
+    full = subprocess.run(command, check=False, capture_output=True, text=True, preexec_fn=fill)
+    assert full.returncode == 1, full.stderr
+    assert "File too large" in full.stderr
+    assert "hint: what was finished before is untouched; make room" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert not out.exists()
+    subprocess.run(command, check=True, capture_output=True)
+    assert (out / "model.safetensors").stat().st_size > 60_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -104,11 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         print(f"polymux: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except OSError as error:
-        if debug:
+    except Exception as error:
+        failed = _refused_by_the_system(error)
+        if debug or failed is None:
             raise
         print(
-            f"polymux: {error.filename or 'input or output'}: {error.strerror or error}\n"
+            f"polymux: {failed.filename or 'input or output'}: {failed.strerror or failed}\n"
             "  hint: what was finished before is untouched; make room or permission, run again",
             file=sys.stderr,
         )
@@ -122,6 +125,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     if code:
         sys.exit(code)
+
+
+def _refused_by_the_system(error: Exception) -> OSError | None:
+    """What went wrong with a file, also where a library that writes weights says it its own way."""
+    if isinstance(error, OSError):
+        return error
+    # safetensors and tokenizers tell the number, in words; torch raises anew over it.
+    if told := re.search(r"\(os error (\d+)\)", str(error)):
+        number = int(told[1])
+        return OSError(number, os.strerror(number))
+    below = error.__context__
+    return below if isinstance(error, RuntimeError) and isinstance(below, OSError) else None
 
 
 def _end(signum: int, frame: object) -> None:

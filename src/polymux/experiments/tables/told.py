@@ -205,6 +205,13 @@ def limits(ordered: Grid) -> Iterator[str]:
             f"{len(short)} rows have fewer labels than their budget, for want of examples: "
             f"{first.strategy} for {first.config} {sum(first.chosen.values())} of {first.budget}."
         )
+    dull = [cell for cell in ordered.cells if _teaches_nothing(cell)]
+    if dull:
+        yield (
+            f"In {len(dull)} of {len(ordered.cells)} cells nothing that was bought, gold neither, "
+            f"lifts the score above that of {UNTOUCHED} by more than its spread: there the labels "
+            "are too few or the start model is too weak to tell one choice from another."
+        )
     if any(_is_still(cell, name) for cell in ordered.cells for name in cell.runs):
         yield (
             "± 0.0 is no stability: where all trainings of a strategy come out the same, its "
@@ -217,6 +224,14 @@ def _all_rows(ordered: Grid) -> Iterator[Row]:
         for runs in cell.runs.values():
             for run in runs.values():
                 yield from run.values()
+
+
+def _teaches_nothing(cell: Cell) -> bool:
+    bought = [name for name in cell.runs if name != UNTOUCHED]
+    if UNTOUCHED not in cell.runs or not bought:
+        return False
+    best = max(bought, key=cell.mean)
+    return cell.mean(best) - cell.mean(UNTOUCHED) <= (cell.spread(best) or 0)
 
 
 def _is_still(cell: Cell, name: str) -> bool:

@@ -65,6 +65,9 @@ def _rows(grid: Grid) -> list[str]:
 def _groups(grid: Grid, setting: str) -> Mapping[str, Sequence[Cell]]:
     cells = [cell for cell in grid.cells if cell.place.setting == setting]
     budgets = sorted({cell.budget for cell in cells})
+    if len(budgets) == 1:
+        # The largest of each target, and all of them, are the same cells.
+        return {LAST if setting in grid.in_rounds else ALL: cells}
     groups: dict[str, Sequence[Cell]] = {
         f"{budget}": [cell for cell in cells if cell.budget == budget] for budget in budgets
     }
