@@ -166,7 +166,7 @@ def test_a_prefilter_is_proposed_where_the_source_takes_hours(model, monkeypatch
     trial = asked_trial(lengths=[1.0], rates=[1.0])
     monkeypatch.setattr(estimating, "try_out", lambda *_, **__: trial)
     long = asked(model, source, target)
-    assert long.seconds["encode source"] > estimating.HOURS
+    assert long.seconds["encode source"] > estimating.WORTH_A_PREFILTER
     assert [line.split(" (")[0] for line in long.proposals] == ["--prefilter 400"]
     assert asked(model, source, target, prefilter=400).proposals == ()
     assert asked(model, source, target, budgets=[500]).proposals == ()

@@ -129,6 +129,10 @@ def diagnose_command(
 
 
 def _print(found: Diagnosis) -> None:
+    from polymux.diagnosis import RULES
+
+    pools = [found.about[name]["eligible"] for name in ("source", "target")]
+    print(f"{'looked at':10} {pools[0]:,} examples of the pool, {pools[1]:,} of the target sample")
     for name, findings in found.findings.items():
         for finding in findings:
             _print_one(name, finding)
@@ -140,7 +144,9 @@ def _print(found: Diagnosis) -> None:
     advice = found.recommendation
     print(f"{'strategy':10} {advice.strategy}: {advice.reason} ({', '.join(advice.evidence)})")
     warnings = len(found.of_level("warning"))
-    tell(f"{warnings} warning" + ("" if warnings == 1 else "s"))
+    tell(f"{warnings} warning{'s' * (warnings != 1)}")
+    if warnings and not any(rule.measured for rule in RULES if rule.name == advice.rule):
+        tell("the strategy rests on results for this task elsewhere, not on what was found here")
 
 
 def _print_one(name: str, finding: Finding) -> None:

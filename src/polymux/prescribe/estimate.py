@@ -32,8 +32,8 @@ BYTES_AN_EXAMPLE, BYTES_A_TOKEN, BYTES_A_NEIGHBOUR = 32, 400, 40
 BYTES_A_NUMBER = 24
 # Seconds of encoding from which on a screen is proposed.
 WORTH_A_SCREEN = 120
-# From when on a prefilter is proposed, and how many budgets it keeps at least.
-HOURS, KEEP_BUDGETS = 2 * 3600, 20
+# Seconds of encoding from which on a prefilter is proposed, and how many budgets it keeps at least.
+WORTH_A_PREFILTER, KEEP_BUDGETS = 1800, 20
 MIB = 2**20
 
 
@@ -204,7 +204,7 @@ def narrowing(model: Model, made: Estimate) -> str | None:
     keep = max(source.examples // 10, KEEP_BUDGETS * max(made.job["budgets"]))
     if made.job["prefilter"] or "uncertainty" in made.job["strategies"]:
         return None  # it keeps of the least sure less than lot does
-    if made.seconds["encode source"] < HOURS or keep > source.examples / 2:
+    if made.seconds["encode source"] < WORTH_A_PREFILTER or keep > source.examples / 2:
         return None
     return f"--prefilter {keep} (it can lose some of the choice; the run measures how much)"
 

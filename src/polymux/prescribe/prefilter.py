@@ -159,9 +159,10 @@ class _Told:
     stage: str
     progress: Progress | None
 
-    def __call__(self, shard: Shard, before: int) -> None:
+    def __call__(self, shard: Shard, total: int | None) -> None:
         if self.progress is not None:
-            self.progress(self.stage, before + shard.first + len(shard.examples), None)
+            look = "count" if total is None else "score"
+            self.progress(f"{self.stage}: {look}", shard.first + len(shard.examples), total)
 
 
 def _counts_of(pool: Pool, tokenizer: Any) -> Int[np.ndarray, "buckets"]:
@@ -194,7 +195,7 @@ def _first_look(source: Pool, tokenizer: Any, barred: HashSet, told: _Told) -> _
         seen.duplicates += int((~is_first).sum())
         seen.excluded += int((is_first & is_barred).sum())
         seen.eligible += int(may.sum())
-        told(shard, 0)
+        told(shard, None)
     return seen
 
 
