@@ -29,8 +29,9 @@ CLOCKS = {"at", "seconds", "peak_memory_mb", "resumed_at"}
 _NUMBERS = re.compile(rb"[0-9][0-9.,]*")
 SMALL = distillations.changed(
     distillations.CONFIG,
-    training={"tokens": 12_000},
-    teachers={"tokens": 8_000},
+    model={"layers": 1, "hidden": 16, "intermediate": 16},
+    training={"tokens": 4_000},
+    teachers={"tokens": 4_000},
     evaluate={"sentences": 20},
     systems={"hl": {"loss": "hard"}, "student": {"loss": "soft"}},
 )
