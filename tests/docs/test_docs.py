@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperOption
 
 import polymux as pm
 from polymux.encoders import BACKENDS
+from polymux.experiments.settings import read_experiment
 from polymux.prescribe import PRESETS as CHOOSING
 from polymux.selection import Strategy
 from polymux.train.presets import PRESETS
@@ -179,6 +180,21 @@ def test_the_strategy_that_is_shown_works_as_it_stands(monkeypatch: pytest.Monke
     target = np.array([[0.0, 0.0], [2.0, 2.0]], dtype=np.float32)
     order = pm.select_encoded(source, np.zeros(3, np.float32), target, budget=2, strategy="middle")
     assert list(order) == [1, 2]
+
+
+def test_the_experiment_that_is_shown_to_researchers_is_one_and_takes_their_strategy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = page("tutorials/researcher.md")
+    (file,) = blocks(shown, "toml")
+    (tmp_path / "mine.toml").write_text(file, encoding="utf-8")
+    (code,) = blocks(shown, "python")
+    monkeypatch.setitem(pm.STRATEGIES, "middle", pm.STRATEGIES["random"])
+    exec(compile(code, "own.py", "exec"), {"__name__": "own"})
+    told = read_experiment(tmp_path / "mine.toml", more=["middle"])
+    assert told.budgets == (10, 50)
+    assert told.strategies[-1] == "middle"
+    assert list(told.configurations) == ["Urdu", "both"]
 
 
 def test_every_test_that_holds_off_a_known_defect_is_there() -> None:

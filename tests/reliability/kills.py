@@ -96,9 +96,10 @@ def distill_world(folder: Path) -> World:
 
 
 def simulate_world(folder: Path) -> World:
-    """Two configurations, three strategies, two seeds."""
+    """Two configurations, two strategies, one seed."""
     miniature.write_corpora(folder)
-    miniature.write_experiment(folder)
+    few = {"strategies": ["random", "knn-uncertainty"], "choice_seeds": [1], "train_seeds": [1]}
+    miniature.write_experiment(folder, **few)
     command = ("simulate", "miniature.toml", "--out", "out", "--workers", "1", "--device", "cpu")
     return World(folder, command)
 
