@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import typer
 from polymux.cli import limits, options, rules
 from polymux.cli.diagnose import advised, tell_advice
 from polymux.cli.dry_run import compare, stop_at_estimate
-from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
+from polymux.cli.output import print_json, progress, refuse_leftovers, tell
 from polymux.cli.store import store_folder
 from polymux.errors import UsageError
 
@@ -83,7 +82,7 @@ def select(
     --source 'ud/*/train.conllu' --target mine.txt --budget 500 --out chosen/[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.encoders import Model
+    from polymux.cli.inputs import loaded, pools
     from polymux.folders import check_free, claimed
     from polymux.prescribe import PRESETS, select_many
     from polymux.prescribe.estimate import job_of, left_in
@@ -91,9 +90,8 @@ def select(
     budgets, strategies = _numbers(budget), _names(strategy)
     bought = limits.budgeting(budget_in, rate, per, at_least, at_most, without, one_of)
     check_free(out, force=force)
-    pool = partial(
-        _pool,
-        pairs(field, "--field"),
+    pool = pools(
+        field,
         task=task,
         language=language,
         format=format_,
@@ -103,12 +101,12 @@ def select(
     )
     source_pool = pool("source", source, source_field)
     target_pool = pool("target", target, target_field)
-    loaded = Model(
+    start = loaded(
         model,
         task=task,
         device=device,
         max_length=max_length,
-        stride=128 if stride is None else stride,
+        stride=stride,
         batch_tokens=batch_tokens,
         dtype=dtype,
         aggregate=aggregate or (PRESETS[preset].aggregate if preset else "joint"),
@@ -119,7 +117,7 @@ def select(
     )
     gold_pool = pool("gold", gold) if gold else None
     strategies, auto = advised(
-        (loaded, source_pool, target_pool, store_folder(store)),
+        (start, source_pool, target_pool, store_folder(store)),
         strategies=strategies,
         budgets=budgets,
         budget_in=budget_in,
@@ -137,7 +135,7 @@ def select(
     }
     if dry_run:
         stop_at_estimate(
-            loaded,
+            start,
             source_pool,
             target_pool,
             out,
@@ -148,11 +146,11 @@ def select(
         return
     with claimed(out), progress() as show:
         made = select_many(
-            loaded,
+            start,
             source_pool,
             target_pool,
             **job,
-            estimated=left_in(out, job_of(loaded, source_pool, target_pool, **job)),
+            estimated=left_in(out, job_of(start, source_pool, target_pool, **job)),
             seed=seed,
             uncertainty=uncertainty,
             exclude=[pool("exclude", [path]) for path in exclude],
@@ -178,15 +176,6 @@ def select(
         )
         _write(made, out, force=force)
     _print(made, out, json=json)
-
-
-def _pool(
-    shared: Mapping[str, str], name: str, paths: list[str], own: Sequence[str] = (), **reading: Any
-) -> Any:
-    """A pool of what an option names; `own` are columns of this pool alone."""
-    from polymux.readers import read
-
-    return read(*paths, fields={**shared, **pairs(own, f"--{name}-field")}, name=name, **reading)
 
 
 def _at_once(workers: int | None, device: str) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polymux.cli import options
-from polymux.cli.output import pairs, print_json, printable, progress, refuse_leftovers, tell
+from polymux.cli.output import print_json, printable, progress, refuse_leftovers, tell
 from polymux.cli.store import store_folder
 
 if TYPE_CHECKING:
@@ -68,35 +68,30 @@ def diagnose_command(
     --source 'ud/*/train.conllu' --target mine.txt --budget 500[/dim]
     """
     refuse_leftovers(context.args)
+    from polymux.cli.inputs import loaded, pools
     from polymux.diagnosis import PAGE, diagnose
-    from polymux.encoders import Model
     from polymux.folders import check_free
-    from polymux.readers import read
 
     if out is not None:
         check_free(out, force=force)
 
-    def pool(name: str, paths: list[str], own: list[str]) -> Pool:
-        return read(
-            *paths,
-            task=task,
-            language=language,
-            fields={**pairs(field, "--field"), **pairs(own, f"--{name}-field")},
-            format=format_,
-            words=words,
-            on_error=on_error,
-            offline=offline,
-            name=name,
-        )
-
+    pool = pools(
+        field,
+        task=task,
+        language=language,
+        format=format_,
+        words=words,
+        on_error=on_error,
+        offline=offline,
+    )
     source_pool = pool("source", source, source_field)
     target_pool = pool("target", target, target_field)
-    loaded = Model(
+    start = loaded(
         model,
         task=task,
         device=device,
         max_length=max_length,
-        stride=128 if stride is None else stride,
+        stride=stride,
         batch_tokens=batch_tokens,
         dtype=dtype,
         allow_pickle=allow_pickle,
@@ -106,7 +101,7 @@ def diagnose_command(
     )
     with progress() as show:
         found = diagnose(
-            loaded,
+            start,
             source_pool,
             target_pool,
             budget=budget,

@@ -13,7 +13,6 @@ from polymux.cli.output import pairs, print_json, printable, progress, refuse_le
 
 if TYPE_CHECKING:
     from polymux.experiments.tiers import Tiers
-    from polymux.records import Pool
 
 
 def tiers_command(
@@ -57,41 +56,38 @@ def tiers_command(
     --test 'ud/*/test.conllu' --language folder --without en --out tiers.csv[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.encoders import Model
+    from polymux.cli.inputs import loaded, pools, tell_rejected
     from polymux.experiments.tiers import tiers
     from polymux.folders import check_new, write_text
-    from polymux.readers import read
 
     if out is not None:
         check_new(out, force=force)
-    pool = read(
-        *test,
+    read = pools(
+        field,
         task=task,
         language=language,
-        fields=pairs(field, "--field"),
         format=format_,
         words=words,
         on_error=on_error,
         offline=offline,
-        name="test",
     )
-    loaded = Model(
+    pool = read("test", test)
+    scored = loaded(
         model,
         task=task,
         device=device,
         max_length=max_length,
-        stride=128 if stride is None else stride,
+        stride=stride,
         batch_tokens=batch_tokens,
         offline=offline,
         allow_pickle=allow_pickle,
         trust_remote_code=trust_remote_code,
     )
     with progress() as show:
-        told = tiers(loaded, pool, without=without, progress=show)
+        told = tiers(scored, pool, without=without, progress=show)
     if out is not None:
         write_text(out, told.csv, force=force)
-    if pool.rejected:
-        tell(f"{len(pool.rejected):,} bad examples were left out; the first: {pool.rejected[0]}")
+    tell_rejected(pool)
     if told.nameless:
         tell(f"{told.nameless:,} examples without a language were left out")
     if told.tied:
@@ -176,28 +172,22 @@ def litmus_command(
     --budget 500 --out plan.csv[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.encoders import Model
+    from polymux.cli.inputs import loaded, pools
     from polymux.experiments.litmus import check_plan, litmus
-    from polymux.readers import read
 
     check_plan(out, force=force)
 
-    def pool(name: str, paths: list[str], own: list[str]) -> Pool:
-        fields = {**pairs(field, "--field"), **pairs(own, f"--{name}-field")}
-        return read(
-            *paths,
-            task=task,
-            language=language,
-            fields=fields,
-            format=format_,
-            words=words,
-            on_error=on_error,
-            offline=offline,
-            name=name,
-        )
-
+    pool = pools(
+        field,
+        task=task,
+        language=language,
+        format=format_,
+        words=words,
+        on_error=on_error,
+        offline=offline,
+    )
     # No forward pass: nothing to try which backend is fastest for.
-    loaded = Model(
+    start = loaded(
         model,
         task=task,
         backend="torch",
@@ -208,7 +198,7 @@ def litmus_command(
     with progress() as show:
         plan = litmus(
             results,
-            loaded,
+            start,
             pool("source", source, source_field),
             pool("target", target, target_field),
             budget=budget,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from polymux.cli import options
-from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
+from polymux.cli.output import print_json, progress, refuse_leftovers, tell
 
 if TYPE_CHECKING:
     from polymux.evaluate import Evaluation
-    from polymux.records import Pool
 
 
 def _paths(name: str, help_text: str) -> Any:
@@ -76,12 +76,21 @@ def train(
     --train en/train.conllu --dev en/dev.conllu --out start/[/dim]
     """
     refuse_leftovers(context.args)
+    from polymux.cli.inputs import loaded, pools
     from polymux.evaluate import evaluate as score
     from polymux.train import read_labels
     from polymux.train import train as run
 
-    read = _reader(task, language, field, format_, on_error, offline=offline, words=words)
-    pool, dev_pool = read(train_paths, "train"), read(dev, "dev") if dev else None
+    read = pools(
+        field,
+        task=task,
+        language=language,
+        format=format_,
+        words=words,
+        on_error=on_error,
+        offline=offline,
+    )
+    pool, dev_pool = read("train", train_paths), read("dev", dev) if dev else None
     with progress() as show:
         trained = run(
             model,
@@ -111,7 +120,8 @@ def train(
         tell(note)
     scored = None
     if dev_pool is not None:
-        load = _loader(
+        made = loaded(
+            out,
             task=task,
             device=device,
             max_length=trained.manifest["max_length"],
@@ -121,7 +131,7 @@ def train(
             trust_remote_code=trust_remote_code,
         )
         with progress() as show:
-            scored = score(load(out), dev_pool, out=out / "dev", force=True, progress=show)
+            scored = score(made, dev_pool, out=out / "dev", force=True, progress=show)
     if json:
         print_json({**trained.manifest, "dev": scored and scored.record})
         return
@@ -175,24 +185,34 @@ def evaluate(
     --test 'test/*.conllu' --language file --out scores/[/dim]
     """
     refuse_leftovers(context.args)
+    from polymux.cli.inputs import loaded, pools, tell_rejected
     from polymux.evaluate import evaluate as run
 
-    load = _loader(
+    load = partial(
+        loaded,
         task=task,
         device=device,
         max_length=max_length,
-        stride=128 if stride is None else stride,
+        stride=stride,
         batch_tokens=batch_tokens,
         offline=offline,
         allow_pickle=allow_pickle,
         trust_remote_code=trust_remote_code,
     )
-    read = _reader(task, language, field, format_, on_error, offline=offline, words=words)
-    pool = read(test, "test")
+    read = pools(
+        field,
+        task=task,
+        language=language,
+        format=format_,
+        words=words,
+        on_error=on_error,
+        offline=offline,
+    )
+    pool = read("test", test)
     beside = None if start is None else load(start)
     with progress() as show:
         scored = run(load(model), pool, start=beside, out=out, force=force, progress=show)
-    _tell_rejected(pool)
+    tell_rejected(pool)
     if scored.strangers:
         named = ", ".join(f"{label!r} ({n:,})" for label, n in scored.strangers.items())
         tell(f"warning: labels that the model does not know, counted as wrong: {named}")
@@ -232,61 +252,34 @@ def predict(
     --input new.txt --out predicted.jsonl[/dim]
     """
     refuse_leftovers(context.args)
+    from polymux.cli.inputs import loaded, pools, tell_rejected
     from polymux.evaluate import predict as run
 
-    pool = _reader(task, language, field, format_, on_error, offline=offline, words=words)(
-        input_paths, "input"
+    read = pools(
+        field,
+        task=task,
+        language=language,
+        format=format_,
+        words=words,
+        on_error=on_error,
+        offline=offline,
     )
-    loaded = _loader(
+    pool = read("input", input_paths)
+    told = loaded(
+        model,
         task=task,
         device=device,
         max_length=max_length,
-        stride=128 if stride is None else stride,
+        stride=stride,
         batch_tokens=batch_tokens,
         offline=offline,
         allow_pickle=allow_pickle,
         trust_remote_code=trust_remote_code,
-    )(model)
+    )
     with progress() as show:
-        count = run(loaded, pool, out, force=force, progress=show)
-    _tell_rejected(pool)
+        count = run(told, pool, out, force=force, progress=show)
+    tell_rejected(pool)
     print(f"{count:,} predictions: {out}")
-
-
-def _reader(
-    task: str,
-    language: str | None,
-    field: list[str],
-    format_name: str | None,
-    on_error: str,
-    **more: Any,
-) -> Callable[[list[str], str], Pool]:
-    from polymux.readers import read
-
-    def of(paths: list[str], name: str) -> Pool:
-        return read(
-            *paths,
-            task=task,
-            language=language,
-            fields=pairs(field, "--field"),
-            format=format_name,
-            on_error=on_error,
-            name=name,
-            **more,
-        )
-
-    return of
-
-
-def _loader(**settings: Any) -> Callable[[str | Path], Any]:
-    from polymux.encoders import Model
-
-    return lambda path: Model(path, **settings)
-
-
-def _tell_rejected(pool: Pool) -> None:
-    if pool.rejected:
-        tell(f"{len(pool.rejected):,} bad examples were left out; the first: {pool.rejected[0]}")
 
 
 def _table(scored: Evaluation) -> None:
