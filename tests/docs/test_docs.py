@@ -197,8 +197,9 @@ def test_the_experiment_that_is_shown_to_researchers_is_one_and_takes_their_stra
     assert list(told.configurations) == ["Urdu", "both"]
 
 
-def test_every_test_that_holds_off_a_known_defect_is_there() -> None:
-    told = set(re.findall(r"`(test_[a-z_0-9]+)`", page("design/defects.md")))
+@pytest.mark.parametrize("name", ["design/defects.md", "design/features.md"])
+def test_every_test_that_a_page_names_is_there(name: str) -> None:
+    told = set(re.findall(r"`(test_[a-z_0-9]+)`", page(name)))
     there = {
         name
         for path in (ROOT / "tests").rglob("test_*.py")
