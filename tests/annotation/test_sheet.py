@@ -247,6 +247,24 @@ def test_an_answer_that_is_in_doubt_is_refused(cells: str, what: str, tmp_path: 
     assert refused(tmp_path, ASKED, content) == (what, 2)
 
 
+@pytest.mark.parametrize(
+    ("labels", "came"),
+    [
+        (("B-PER", "O"), ("p#2: it is skipped and has labels", 2)),
+        (("B-PER", ""), ("p#2", "skipped", None, None)),
+    ],
+)
+def test_a_state_at_one_word_never_throws_a_whole_labelled_example_away(
+    labels: tuple[str, str], came: object, tmp_path: Path
+) -> None:
+    first, second = labels
+    content = f"id,word,label,state\np#2,Bob,{first},\np#2,'=1+1,{second},skip\n"
+    if labels == ("B-PER", "O"):
+        assert refused(tmp_path, ENTITIES, content) == came
+    else:
+        assert told(back(tmp_path, ENTITIES, content)) == [came]
+
+
 def test_unanswerable_is_said_in_so_many_words(tmp_path: Path) -> None:
     content = "id,question,context,answer,state\na#2,Who?,Ada.,,Unanswerable\n"
     label = {"text": [], "answer_start": []}

@@ -26,6 +26,7 @@ from polymux.campaign.state import ADJUDICATOR, Round, read_state
 from polymux.cli import main
 from polymux.errors import InputError, PolymuxError, UsageError
 from polymux.folders import claimed
+from polymux.readers import read
 from polymux.records import Example
 from polymux.report.rounds import learning
 
@@ -418,6 +419,13 @@ def test_answers_after_the_last_round_are_learned_from_once(world: World, tmp_pa
     assert due.finished
     assert status(run)["rounds"][0]["trained"] == 4
     assert advance(run).done == ()
+    # What it learned from is a training file for anybody.
+    kept = list(read(run / "rounds/01/labels.jsonl", task=world.settings.task))
+    assert [(one.fields, one.label) for one in kept] == [
+        (one.fields, one.label) for one in read_state(run).labelled
+    ]
+    with pytest.raises(UsageError, match="nothing waits for labels"):
+        export(run, sheet, "jsonl")
 
 
 def test_a_training_that_was_killed_begins_anew_when_labels_or_settings_changed(

@@ -206,7 +206,7 @@ def test_coverage_is_told_in_words_and_numbers(small):
     text = Page(card({**small, "coverage": coverage})).text
     assert "have a chosen example within 4 ." in text
     assert "random choice of the same size that is 6" in text
-    assert "in the whole pool 2 2.8 chosen 4 8 of a random choice 6 6.8" in text
+    assert "in all that may be chosen 2 2.8 chosen 4 8 of a random choice 6 6.8" in text
     assert "The target's outliers lie farther from the choice than from a random one." in text
 
 

@@ -60,7 +60,7 @@ def _same_text(item: Item, answer: Answer) -> None:
             what, shown = _word(sent, back)
         raise InputError(
             f"{item.id}: {what} changed on the way: {shown}",
-            "import the tool's own export, untouched by a spreadsheet or an editor",
+            "put it back as it was sent; only labels and states are for people to change",
         )
 
 

@@ -262,6 +262,11 @@ def _answer(group: _Group, item: Item | None, batch: Batch) -> Answer | None:
     if fields != item.fields:
         return answer(item.id, fields, line=_changed(rows, item))
     if state != "labelled":
+        if filled and ("tokens" not in item.fields or all(map(_has_label, rows))):
+            raise InputError(
+                f"it is {told} and has labels",
+                "delete one of the two: a state counts for the whole example, not for a word",
+            )
         return answer(item.id, fields)
     if told == UNANSWERABLE:
         if filled:
@@ -270,6 +275,10 @@ def _answer(group: _Group, item: Item | None, batch: Batch) -> Answer | None:
     read = LABEL_READERS[batch.task]
     label = read([(row.number, row.cells) for row in rows], item, batch) if filled else None
     return answer(item.id, fields, label=label)
+
+
+def _has_label(row: Row) -> bool:
+    return bool(row.cells.get("label", "").strip())
 
 
 def _state(group: _Group, task: str) -> str | None:

@@ -143,7 +143,8 @@ def _how_to(batch: Batch) -> tuple[str, ...]:
         task = ("Each word has a row. Choose its label from the list in the column label.",)
     return (
         *task,
-        "Cannot tell? Choose skipped in the column state; what is wrong as a whole is rejected.",
+        "Cannot tell? Choose skipped in the column state: the whole example is then left out.",
+        "What is wrong as a whole is rejected.",
         "Leave ids, positions and texts as they are; rows may be sorted, columns added.",
         "The examples that are labelled already check the way back: leave them as they are.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,11 +16,11 @@ from polymux.errors import UsageError
 from polymux.evaluate import evaluate
 from polymux.progress import Progress
 from polymux.readers import anchored, read
-from polymux.records import Example, Pool, content_hashes
+from polymux.records import LABEL_FIELD, Example, Pool, content_hashes
 from polymux.train import train
 
-# In the folder of a round: a digest of the labels that its model learns from.
-LEARNED = "learned"
+# In the folder of a round: the labels that its model learns from.
+LEARNED = "labels.jsonl"
 # A sum of costs differs from a whole number by rounding only.
 _ROUNDING = 1e-6
 
@@ -134,7 +135,7 @@ def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> B
         found += waiting
     if not found:
         what = "is in conflict" if conflicts else "waits for labels"
-        raise UsageError(f"nothing {what}", "run polymux next")
+        raise UsageError(f"nothing {what}", f"polymux status {state.folder} tells what is due")
     return Batch(state.settings.task, state.labels, tuple(found))
 
 
@@ -145,8 +146,18 @@ def outdated(state: State, number: int) -> bool:
 
 
 def _labels(state: State, number: int) -> str:
-    told = [(one.id, one.label) for one in state.training(number)]
-    return blake2b(repr(told).encode(), digest_size=16).hexdigest()
+    """What the model of a round learns from, as a file that `polymux train` reads."""
+    name = LABEL_FIELD[state.settings.task]
+    told = (
+        {
+            "id": one.id,
+            **({"language": one.language} if one.language else {}),
+            **one.fields,
+            name: one.label,
+        }
+        for one in state.training(number)
+    )
+    return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told)
 
 
 def learn(state: State, number: int, *, progress: Progress | None) -> None:

@@ -68,7 +68,7 @@ def diagnose_command(
     --source 'ud/*/train.conllu' --target mine.txt --budget 500[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.cli.inputs import loaded, pools
+    from polymux.cli.inputs import loaded, pools, tell_notes
     from polymux.diagnosis import PAGE, diagnose
     from polymux.folders import check_free
 
@@ -119,6 +119,8 @@ def diagnose_command(
         print_json(found.record)
         return
     _print(found)
+    for read in (source_pool, target_pool):
+        tell_notes(read)
     if out is not None:
         print(out / PAGE)
 

@@ -21,6 +21,7 @@ def stop_at_estimate(
     json: bool,
 ) -> None:
     """Estimate a job, write that and nothing else into `out`, print it."""
+    from polymux.cli.inputs import tell_notes
     from polymux.folders import ESTIMATE, write_texts
     from polymux.prescribe.estimate import estimate
 
@@ -33,6 +34,8 @@ def stop_at_estimate(
         print_json(record)
         return
     _print(record)
+    for pool in (source, target):
+        tell_notes(pool)
     print(f"  {out / ESTIMATE}")
 
 
@@ -49,6 +52,8 @@ def _print(record: Mapping[str, Any]) -> None:
     print(f"disk {record['disk_mb']:,.0f} MB, memory {record['peak_memory_mb']:,.0f} MB")
     for proposal in record["proposals"]:
         print(f"cheaper: {proposal}")
+    if record["job"]["screen"] != "off":
+        tell("the screen is reckoned in, but not what is then decided in float32")
     tried = record["sampled"]
     tell(
         f"from {tried['examples']:,} examples encoded in {tried['seconds']:.0f} s; duplicates are "

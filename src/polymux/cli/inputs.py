@@ -28,6 +28,12 @@ def loaded(path: str | Path, **settings: Any) -> Model:
     return Model(path, **{name: given for name, given in settings.items() if given is not None})
 
 
+def tell_notes(pool: Pool) -> None:
+    """Say how the files of a pool were read."""
+    for note in pool.notes:
+        tell(f"{pool.name}: {note}")
+
+
 def tell_rejected(pool: Pool) -> None:
     """Say how many examples were left out, and why the first was."""
     if pool.rejected:

@@ -76,8 +76,10 @@ class Clustering(Result):
             Finding(
                 "warning",
                 f"the representation clusters by {self.by}: {told}",
-                "nearness will choose a language before it chooses an example: compare "
-                "egalitarian or --at-most, or start from a better aligned encoder",
+                f"nearness will choose a {self.by} before it chooses an example: compare "
+                + ("egalitarian or --at-most, or " if self.by == "language" else "")
+                + "start from a better aligned encoder"
+                + ("" if self.by == "language" else "; with --language, compare egalitarian"),
             ),
         )
 
