@@ -402,6 +402,25 @@ def test_labels_come_in_while_another_process_trains(world: World, tmp_path: Pat
         take(run, sheet, "jsonl")
 
 
+def test_two_files_that_name_nobody_are_one_person_and_that_is_told(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
+    init(run, world.settings)
+    advance(run)
+    export(run, sheet, "jsonl")
+    take(run, answered(sheet), "jsonl")
+    lines = [json.loads(line) for line in sheet.read_text("utf-8").splitlines()]
+    ours = [one for one in lines if not one["id"].startswith(PREFIX)]
+    ours[0]["labels"] = ["O"] * len(ours[0]["tokens"])
+    ours[1]["labels"] = ["B-person"] * len(ours[1]["tokens"])
+    sheet.write_text("".join(json.dumps(one) + "\n" for one in lines), "utf-8")
+    again = take(run, sheet, "jsonl")
+    assert again.nameless == again.corrected >= 1
+    take(run, sheet, "jsonl", annotator="bob")
+    assert status(run)["agreement"]
+
+
 def test_answers_after_the_last_round_are_learned_from_once(world: World, tmp_path: Path) -> None:
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     init(run, world.settings.model_copy(update={"budget": 4, "rounds": 1}))

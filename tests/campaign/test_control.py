@@ -23,6 +23,7 @@ from polymux.campaign import (
     Settings,
     advance,
     export,
+    hardly_trained,
     init,
     replay,
     report,
@@ -291,13 +292,31 @@ def test_without_a_share_nothing_is_drawn_or_judged(world: World, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("budget", "share", "said"),
-    [(24, 0.1, "--control 0.42, or 0"), (19, 0.5, "--control 0 to"), (100, 0.1, ""), (24, 0.0, "")],
+    [(24, 0.1, "share = 0.42, or 0"), (19, 0.5, "share = 0 to"), (100, 0.1, ""), (24, 0.0, "")],
 )
 def test_a_campaign_too_small_to_be_judged_is_warned_of(
     world: World, budget: int, share: float, said: str
 ) -> None:
     asked = world.settings.model_copy(update={"budget": budget, "control": Control(share=share)})
     told = too_few(asked)
+    assert said in told
+    assert bool(told) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("budget", "training", "said"),
+    [
+        (60, Training(), "10 updates for all 60 labels (batches of 64)"),
+        (60, Training(preset="small"), ""),
+        (60, Training(epochs=40), ""),
+        (300, Training(), ""),
+    ],
+)
+def test_a_campaign_that_hardly_trains_is_warned_of(
+    world: World, budget: int, training: Training, said: str
+) -> None:
+    asked = world.settings.model_copy(update={"budget": budget, "training": training})
+    told = hardly_trained(asked)
     assert said in told
     assert bool(told) == bool(said)
 

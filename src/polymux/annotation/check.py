@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -11,6 +12,9 @@ from polymux.annotation.batch import Answer, Batch, Item
 from polymux.annotation.differences import both
 from polymux.errors import InputError
 from polymux.records import Label
+
+# Labels that a hint names.
+_SHOWN = 20
 
 
 def checked(
@@ -94,5 +98,12 @@ def _fits(batch: Batch, item: Item, label: Label | None) -> None:
         if one not in batch.labels:
             raise InputError(
                 f"{item.id}: nobody may give the label {one!r}",
-                f"known here: {', '.join(batch.labels[:20])}",
+                _labels_like(one, batch.labels),
             )
+
+
+def _labels_like(wrong: str, labels: Sequence[str]) -> str:
+    near = difflib.get_close_matches(wrong, labels, n=1)
+    more = f", ... ({len(labels)} in all)" if len(labels) > _SHOWN else ""
+    known = f"known here: {', '.join(labels[:_SHOWN])}{more}"
+    return f"did you mean {near[0]}? {known}" if near else known

@@ -30,6 +30,7 @@ from polymux.campaign.settings import (
     read_settings,
 )
 from polymux.campaign.state import State, agreed, read_state
+from polymux.campaign.steps import hardly_trained
 from polymux.campaign.taking import Taken
 from polymux.errors import UsageError
 from polymux.folders import check_free, claimed, written
@@ -50,6 +51,7 @@ __all__ = [
     "advance",
     "export",
     "fetch",
+    "hardly_trained",
     "init",
     "replay",
     "report",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from polymux.campaign.settings import Settings
+from polymux.campaign.settings import NAME, Settings
 from polymux.campaign.state import State
 from polymux.campaign.steps import model_of, pool, trained
 from polymux.campaign.trial import counts, metric, trial
@@ -61,8 +61,9 @@ def too_few(settings: Settings) -> str:
         return ""
     enough = f"{math.ceil(100 * LEAST / budget) / 100:g}, or " if budget >= 2 * LEAST else ""
     return (
-        f"{share:g} of {budget} labels are drawn at random, and it takes {LEAST} to say what "
-        f"choosing is worth: give --control {enough}0 to draw none"
+        f"{share:g} of {budget} labels are drawn at random, and it takes {LEAST} to say anything "
+        f"of what choosing is worth, some dozens to say much: set share = {enough}0 to draw none, "
+        f"under [control] in {NAME}"
     )
 
 

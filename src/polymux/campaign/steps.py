@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from polymux.annotation import Batch
+from polymux.campaign.settings import NAME, Settings
 from polymux.campaign.state import State, items, suggested
 from polymux.encoders import Model
 from polymux.errors import UsageError
@@ -18,9 +20,12 @@ from polymux.progress import Progress
 from polymux.readers import anchored, read
 from polymux.records import LABEL_FIELD, Example, Pool, content_hashes
 from polymux.train import train
+from polymux.train.presets import preset_of
 
 # In the folder of a round: the labels that its model learns from.
 LEARNED = "labels.jsonl"
+# Below this the paper's settings, made for thousands of labels, hardly change a model.
+FEW_UPDATES = 50
 # A sum of costs differs from a whole number by rounding only.
 _ROUNDING = 1e-6
 
@@ -171,6 +176,21 @@ def learn(state: State, number: int, *, progress: Progress | None) -> None:
     (place / LEARNED).write_text(_labels(state, number), encoding="utf-8")
     seed = state.settings.seed + number
     fit(state, begin, state.training(number), out, seed=seed, progress=progress)
+
+
+def hardly_trained(settings: Settings) -> str:
+    """Why the paper's settings train on so few labels in next to no updates; empty: they do not."""
+    how = settings.training
+    if settings.costs.unit != "examples" or how.preset or how.epochs or how.batch_size:
+        return ""
+    usual = preset_of(None, settings.task)
+    updates = usual.epochs * math.ceil(settings.budget / usual.batch_size)
+    if updates >= FEW_UPDATES:
+        return ""
+    return (
+        f"the paper's settings take {updates} updates for all {settings.budget} labels (batches of "
+        f'{usual.batch_size}): set preset = "small" or epochs = N under [training] in {NAME}'
+    )
 
 
 def fingerprint(state: State, begin: int, labelled: Sequence[Example], seed: int) -> str:

@@ -24,6 +24,8 @@ class Taken:
     """Those of the answers that take the place of another one of the same annotator."""
     waiting: int = 0
     """Examples that nobody has answered yet."""
+    nameless: int = 0
+    """Corrected ones that name nobody, as those before did: it may have been another person."""
     note: str = ""
     """What the canaries showed."""
 
@@ -49,7 +51,7 @@ def take(
     reading = reading_of(read, place, batch, anew) if state.settings.canaries else Reading()
     good: dict[int, list[Answer]] = {}
     bad: list[InputError] = []
-    known = corrected = 0
+    known = corrected = nameless = 0
     decided: set[str] = set()
     for answer in _read(batch, reading, read, place):
         if isinstance(answer, InputError):
@@ -68,6 +70,7 @@ def take(
             known += 1
         else:
             corrected += before is not None
+            nameless += before is not None and answer.annotator is None
             good.setdefault(rounds[answer.id].number, []).append(answer)
     for number, answers in good.items():
         told = [_told(answer) for answer in answers]
@@ -75,7 +78,7 @@ def take(
     taken = tuple(answer for answers in good.values() for answer in answers)
     answered = {answer.id for answer in taken}
     waiting = sum(name not in answered for one in state.rounds for name in one.waiting)
-    return Taken(taken, tuple(bad), known, corrected, waiting, reading.note)
+    return Taken(taken, tuple(bad), known, corrected, waiting, nameless, reading.note)
 
 
 def _read(batch: Batch, reading: Reading, read: Read, place: str) -> Iterator[Answer | InputError]:

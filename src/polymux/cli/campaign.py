@@ -105,7 +105,7 @@ def init(
     --target mine.txt --budget 500 --rounds 5[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.campaign import Control, Costs, Limits, Settings, Training, too_few
+    from polymux.campaign import Control, Costs, Limits, Settings, Training, hardly_trained, too_few
     from polymux.campaign import init as begin
     from polymux.readers import anchored
 
@@ -157,7 +157,7 @@ def init(
     if state.labels:
         shown = ", ".join(state.labels[:6]) + ", ..." * (len(state.labels) > 6)
         tell(f"{len(state.labels)} classes ({shown})")
-    if warning := too_few(state.settings):
+    for warning in filter(None, (too_few(state.settings), hardly_trained(state.settings))):
         tell(f"warning: {warning}")
     tell(f"next: polymux next {run}")
     print(run / "run.toml")

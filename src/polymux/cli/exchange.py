@@ -77,7 +77,7 @@ def export(
             )
         if sent.is_new:
             tell(f"a new project was made: {project}")
-        tell(f"{sent.sent} examples sent, {sent.there} were there")
+        tell(f"{sent.sent} example{'s' * (sent.sent != 1)} sent, {sent.there} already there")
         print(sent.page)
         return
     file = _here(out, project, "--out")
@@ -163,6 +163,11 @@ def import_(
     else:
         if taken.note:
             tell(taken.note)
+        if taken.nameless:
+            tell(
+                f"warning: {taken.nameless} answers that name nobody took the place of others that "
+                "name nobody: where two people answered, import each with --annotator NAME"
+            )
         for error in taken.refused[:SHOWN]:
             tell(str(error))
         print(_told(taken))
