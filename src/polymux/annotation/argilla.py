@@ -50,7 +50,7 @@ def _read(
     if not isinstance(name, str):
         raise InputError("the record has no id", _AS_IT_IS)
     item = issued.get(name)
-    fields = {} if item is None else _fields(told, item, batch.task)
+    fields = {} if item is None else tool.texts(_fields(told, item, batch.task))
     for response in _responses(told, name, batch.task):
         try:
             state = _state(response, name)

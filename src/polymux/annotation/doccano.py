@@ -141,7 +141,7 @@ def _read(
             "there is no polymux_id", "import the lines into doccano as they were made"
         )
     item = issued.get(name)
-    fields = {} if item is None else _fields(told.get("text"), item)
+    fields = {} if item is None else tool.texts(_fields(told.get("text"), item))
     label = None
     # What does not fit is told by the check, which shows both versions.
     if item is not None and fields == item.fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from polymux.annotation.batch import Answer, Batch, Item
-from polymux.annotation.told import answers
+from polymux.annotation.told import answers, texts
 from polymux.errors import InputError
 from polymux.readers import labels
 from polymux.records import FIELDS, LABEL_FIELD, Label
@@ -68,11 +69,7 @@ def _answers(task: str, told: dict[str, Any], line: int | None) -> Iterator[Answ
 def _answer(told: dict[str, Any], task: str, line: int | None) -> Answer | None:
     if not isinstance(told.get("id"), str):
         raise InputError("the line is no object with an id", "keep the lines as they were issued")
-    fields = {}
-    for name in FIELDS[task]:
-        value = told.get(name.rstrip("?"))
-        if value is not None:
-            fields[name.rstrip("?")] = tuple(value) if isinstance(value, list) else value
+    fields = texts({name.rstrip("?"): told.get(name.rstrip("?")) for name in FIELDS[task]})
     label = _label(told.get(LABEL_FIELD[task]), task, fields)
     state = told.get("state", "labelled" if label is not None else None)
     if state is None:
@@ -81,14 +78,13 @@ def _answer(told: dict[str, Any], task: str, line: int | None) -> Answer | None:
         raise InputError(f"there is no state {state!r}", f"write one of: {', '.join(STATES)}")
     if state == "labelled" and label is None:
         raise InputError("it is called labelled and has no label", "give one, or leave out `state`")
+    who, seconds = told.get("annotator"), told.get("seconds")
+    if not isinstance(who, str | None):
+        raise InputError(f"the annotator {who!r} is no name", "write a name, or nothing")
+    if type(seconds) not in (int, float, type(None)) or not math.isfinite(seconds or 0):
+        raise InputError(f"{seconds!r} is no number of seconds", "write a number, or nothing")
     return Answer(
-        told["id"],
-        fields,
-        state,
-        label if state == "labelled" else None,
-        told.get("annotator"),
-        told.get("seconds"),
-        line,
+        told["id"], fields, state, label if state == "labelled" else None, who, seconds, line
     )
 
 

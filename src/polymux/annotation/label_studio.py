@@ -129,7 +129,7 @@ def _read(
     if not isinstance(name, str):
         raise InputError("the task has no polymux_id in its data", "import tasks as they were made")
     item = issued.get(name)
-    fields = {} if item is None else _fields(data, item)
+    fields = {} if item is None else tool.texts(_fields(data, item))
     for given in _annotations(told, name) if "data" in told else _flat(told):
         try:
             state: State = "skipped" if given.get("was_cancelled") else "labelled"

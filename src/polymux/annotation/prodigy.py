@@ -132,7 +132,7 @@ def _read(
             f"{name}: there is no answer {decision!r}", f"Prodigy writes {', '.join(STATES)}"
         )
     item, state = issued.get(name), STATES[decision]
-    fields = {} if item is None else _fields(told, item, batch.task)
+    fields = {} if item is None else tool.texts(_fields(told, item, batch.task))
     # What does not fit is told by the check, which shows both versions.
     fits = item is not None and fields == item.fields
     label = _label(told, item, batch) if item is not None and fits and state == "labelled" else None

@@ -71,7 +71,7 @@ def _answer(context: Any, told: Any, batch: Batch, issued: Mapping[str, Item]) -
     name = told.get("id") if isinstance(told, dict) else None
     if not isinstance(name, str):
         raise InputError("a question has no id", _AS_IT_IS)
-    fields = {"question": told.get("question"), "context": context}
+    fields = tool.texts({"question": told.get("question"), "context": context})
     state = told.get("state")
     if state in ("skipped", "rejected"):
         return Answer(name, fields, state)

@@ -6,7 +6,7 @@ Offsets are Unicode code points, an end is one after the last, unless they are s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
@@ -106,6 +106,23 @@ def _objects(path: Path) -> Iterator[tuple[int | None, Any]]:
 def text_of(item: Item) -> str:
     """The text that spans count in: the sentence of the words, or the context of a question."""
     return laid_out(item)[0] if "tokens" in item.fields else str(item.fields["context"])
+
+
+def texts(given: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
+    """Fields as a tool told them, lists of words as tuples; what is missing is left out.
+
+    Raises:
+        InputError: one is neither a text nor words.
+    """
+    fields: dict[str, str | tuple[str, ...]] = {}
+    for name, value in given.items():
+        words = value if isinstance(value, list | tuple) else [value]
+        if value is None:
+            continue
+        if not all(isinstance(word, str) for word in words):
+            raise InputError(f"{name} is no text", "give the tool's export as it is")
+        fields[name] = value if isinstance(value, str) else tuple(words)
+    return fields
 
 
 def spans(value: Any, text: str, name: str, unit: str = "code points") -> list[Span]:

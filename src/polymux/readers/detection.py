@@ -69,7 +69,7 @@ def _json(lines: list[str]) -> str:
     if _SQUAD.search(text[: 1 << 16]):
         return "squad"
     try:
-        json.loads(next(line for line in lines if line.strip()))
+        json.loads(next((line for line in lines if line.strip()), ""))
     except (ValueError, RecursionError):
         return "json"  # whose reader says what it expected
     return "jsonl"
