@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from polymux.errors import UsageError
-from polymux.folders import ESTIMATE, check_free, check_new, claimed, write_text, write_texts
+from polymux.folders import (
+    ESTIMATE,
+    check_free,
+    check_new,
+    claimed,
+    write_text,
+    write_texts,
+    written,
+)
 
 
 def lines(*texts: str):
@@ -84,6 +92,22 @@ def test_of_two_writers_at_once_the_first_to_finish_stays(tmp_path: Path) -> Non
         write_texts(out, {"a": slow}, force=False)
     assert (out / "a").read_text() == "first"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / ".out.0123456789ab.part").mkdir()
+    (tmp_path / ".out.0123456789ab.part/half.txt").write_text("x")
+    (tmp_path / ".outer.0123456789ab.part").mkdir()
+    with written(out, force=False) as first:
+        (first / "a.txt").write_text("first")
+        with written(out, force=True) as second:
+            assert {path.name for path in tmp_path.iterdir()} == {
+                first.name, second.name, ".outer.0123456789ab.part",
+            }  # fmt: skip
+            (second / "b.txt").write_text("second")
+        (out / "b.txt").unlink()
+    assert [path.name for path in out.iterdir()] == ["a.txt"]
 
 
 def test_a_claimed_folder_is_refused_to_a_second_process_at_once(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from uuid import uuid4
 
@@ -74,27 +75,52 @@ def claimed(folder: Path) -> Iterator[None]:
 def written(folder: Path, *, force: bool) -> Iterator[Path]:
     """A temporary sibling to fill; it takes the folder's place when the block ends well.
 
-    If another process filled the folder meanwhile, its result stays, unless `force`.
+    If another process filled the folder meanwhile, its result stays, unless `force`. Siblings that
+    killed processes left go.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{escape(folder.name)}.*.part"):
+        with suppress(BlockingIOError, FileNotFoundError, NotADirectoryError), _held(left):
+            shutil.rmtree(left)
     draft = folder.with_name(f".{folder.name}.{uuid4().hex[:12]}.part")
     draft.mkdir()
     try:
-        yield draft
-        check_free(folder, force=force)
-        if folder.is_dir() and any(folder.iterdir()):
-            # What polymux did not write stays; no manifest stands beside files it does not tell of.
-            paths = _manifest_last(draft)
-            for path in (path for path in paths if path.name in MANIFESTS):
-                (folder / path.relative_to(draft)).unlink(missing_ok=True)
-            for path in paths:
-                place = folder / path.relative_to(draft)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(place)
-        else:
-            draft.replace(folder)
+        with _held(draft):
+            yield draft
+            check_free(folder, force=force)
+            _move(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _move(draft: Path, folder: Path) -> None:
+    """What polymux did not write stays; no manifest stands beside files it does not tell of."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        draft.replace(folder)
+        return
+    paths = _manifest_last(draft)
+    for path in (path for path in paths if path.name in MANIFESTS):
+        (folder / path.relative_to(draft)).unlink(missing_ok=True)
+    for path in paths:
+        place = folder / path.relative_to(draft)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
+
+
+@contextmanager
+def _held(draft: Path) -> Iterator[None]:
+    """While this lasts nobody takes the draft for one that a killed process left."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    place = os.open(draft, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(place)
 
 
 MANIFESTS = frozenset(

@@ -129,6 +129,10 @@ def killed(name: str, kills: int, folder: Path, *, seed: int = 0, workers: int =
         if wrote is None:
             shutil.rmtree(place)
             return None
+        if not wrote and not any(differences(world.folder, place)):
+            # As before the command: to run it again is to run it undisturbed.
+            shutil.rmtree(place)
+            return False, ""
         whole_already = world.complete and (place / world.complete).exists()
         told = "" if whole_already else again(world, place)
         told = told or "; ".join(differences(whole, place))

@@ -131,7 +131,14 @@ def _picks(path: Path, manifest: Mapping[str, Any]) -> tuple[PastPick, ...]:
             continue
         try:
             picks.append(_pick(json.loads(line), manifest["task"]))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise InputError(
                 f"this is no line of a choice ({type(error).__name__}: {error})",
                 AGAIN,
@@ -139,7 +146,8 @@ def _picks(path: Path, manifest: Mapping[str, Any]) -> tuple[PastPick, ...]:
                 line=number,
             ) from None
     picks.sort(key=lambda pick: pick.rank)
-    if [pick.rank for pick in picks] != list(range(1, manifest["chosen"] + 1)):
+    ranks = [pick.rank for pick in picks]
+    if len(ranks) != manifest["chosen"] or ranks != list(range(1, len(ranks) + 1)):
         raise InputError(
             f"its ranks are not 1 to {manifest['chosen']}, as selection.json says",
             AGAIN,
