@@ -21,4 +21,4 @@ pm.STRATEGIES["middle"] = middle
 
 if __name__ == "__main__":
     file = Path(__file__).with_name("slots.toml")
-    print(pm.simulate(file, sys.argv[1], more=["middle"]).results)
+    print(pm.simulate(file, sys.argv[1], more=["middle"], progress=print).results)

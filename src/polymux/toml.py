@@ -46,7 +46,9 @@ def _said(error: Any) -> str:
         return f"{place}: there is no such setting"
     if error["type"] == "missing":
         return f"{place} is missing"
-    wrong = f"{place}: {error['msg'].removeprefix('Value error, ')}"
+    # TOML knows lists only.
+    message = error["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
+    wrong = f"{place}: {message}"
     return wrong if isinstance(error["input"], dict) else f"{wrong} (it is {error['input']!r:.80})"
 
 

@@ -33,5 +33,14 @@ def test_a_strategy_of_ones_own_takes_part_in_an_experiment(tmp_path: Path) -> N
     assert counted == {
         "untouched": 3, "random": 12, "egalitarian": 12, "knn-uncertainty": 12, "middle": 12,
     }  # fmt: skip
+    again = subprocess.run(
+        [
+            *(sys.executable, "-m", "polymux", "simulate", ROOT / "examples/experiment/slots.toml"),
+            *("--out", tmp_path / "results"),
+        ],
+        env={**os.environ, "DEMO": str(tmp_path / "demo"), "PYTHONPATH": str(ROOT / "src")},
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "not in the rows, since nothing named them now: cells of middle" in again.stderr
     mine = {tuple(row["chosen"].items()) for row in rows if row["strategy"] == "middle"}
     assert all(sum(count for _, count in told) in (20, 80) for told in mine)

@@ -388,13 +388,21 @@ def test_the_strategy_named_before_is_asked_for_only_where_one_is_named(corpora:
     write_experiment(corpora)
 
 
-def test_a_model_that_is_not_there_is_told_before_anything_runs(corpora: Path) -> None:
+def test_a_model_that_is_not_there_is_told_before_anything_runs(
+    corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     models = told()["models"]
     models["tiny"]["path"] = "runs/encoder/1"
     path = write_experiment(corpora, models=models)
     try:
         with pytest.raises(InputError, match=r"no model folder /.*runs/encoder/1"):
             planned(path)
+        # What lies where somebody stands is not what lies beside the file.
+        (tmp_path / "start").mkdir()
+        monkeypatch.chdir(tmp_path)
+        models["tiny"]["path"] = "start"
+        with pytest.raises(InputError, match="relative to the experiment's file"):
+            planned(write_experiment(corpora, models=models))
         models["tiny"]["path"] = "FacebookAI/xlm-roberta-base"
         plan = planned(write_experiment(corpora, models=models))
         assert plan["models"] == {"tiny": "FacebookAI/xlm-roberta-base"}

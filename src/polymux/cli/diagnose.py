@@ -139,7 +139,8 @@ def _print(found: Diagnosis) -> None:
         if more > 0:
             print(f"           and {more:,} more (--out or --json has them all)")
     advice = found.recommendation
-    print(f"{'strategy':10} {advice.strategy}: {advice.reason} ({', '.join(advice.evidence)})")
+    pages = ", ".join(f"docs/{page}" for page in advice.evidence)
+    print(f"{'strategy':10} {advice.strategy}: {advice.reason} ({pages})")
     warnings = len(found.of_level("warning"))
     tell(f"{warnings} warning{'s' * (warnings != 1)}")
     if warnings and not any(rule.measured for rule in RULES if rule.name == advice.rule):

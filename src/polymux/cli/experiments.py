@@ -51,6 +51,10 @@ def simulate(
                 f"{name}: {told['source']:,} examples of {told['source_languages']} languages for "
                 f"{told['target']:,}, tested on {tests}: {told['trainings']:,} trainings"
             )
+            if told["short"]:
+                few = ", ".join(map(str, told["short"]))
+                size = f"{told['source']:,}"
+                tell(f"warning: {name}: a budget of {few} is more than the pool of {size}")
         print(f"{plan['trainings']:,} trainings in all")
         return
     if out is None:
@@ -61,6 +65,8 @@ def simulate(
         print_json({"results": str(made.results), "rows": len(made.rows), "made": made.made})
         return
     tell(f"{len(made.rows):,} rows, {made.made:,} cells made now")
+    if made.others:
+        tell(f"not in the rows, since nothing named them now: cells of {', '.join(made.others)}")
     print(made.results)
 
 

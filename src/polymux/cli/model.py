@@ -80,6 +80,7 @@ def train(
     from polymux.evaluate import evaluate as score
     from polymux.train import read_labels
     from polymux.train import train as run
+    from polymux.train.job import Job
 
     read = pools(
         field,
@@ -91,6 +92,8 @@ def train(
         offline=offline,
     )
     pool, dev_pool = read("train", train_paths), read("dev", dev) if dev else None
+    if not resume and Job(out, resume, force).checkpoint.is_dir():
+        tell("a training that was interrupted is begun anew; --resume would go on with it")
     with progress() as show:
         trained = run(
             model,

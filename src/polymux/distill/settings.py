@@ -297,5 +297,5 @@ def read_settings(path: Path) -> Settings:
         path,
         Settings,
         absent="give the path of a .toml file; docs/how-to/distill.md has one to begin with",
-        reference="make docs builds a page of every setting: reference/distill",
+        reference="docs/reference/distill.md tells of every setting",
     )

@@ -26,6 +26,8 @@ def planned(experiment: str | Path) -> dict[str, Any]:
             "source": sum(1 for _ in setting.source),
             "source_languages": len({example.language for example in setting.source}),
             "target": setting.targets,
+            "gold": sum(1 for _ in setting.gold or ()),
+            "short": [n for n in told.budgets if n > sum(1 for _ in setting.source)],
             "test": {language: len(some) for language, some in setting.tests.items()},
             "trainings": sum(len(told.pairs(one, setting.targets)) for one in strategies)
             * len(told.budgets)

@@ -270,7 +270,7 @@ def read_experiment(path: str | Path, more: Sequence[str] = ()) -> Experiment:
         place,
         Experiment,
         absent=f"give the path of a .toml file, or one of: {', '.join(known)}",
-        reference="make docs builds a page of every setting: reference/experiments",
+        reference="docs/reference/experiments.md tells of every setting",
     )
     for name in more:
         find_strategy(told.rule(name).strategy)
@@ -308,6 +308,11 @@ def model_path(path: str, folder: Path) -> str:
     local = anchored(path, folder)
     if Path(local).is_dir():
         return local
+    if Path(path).is_dir() and not Path(path).is_absolute():
+        raise InputError(
+            f"there is no model folder {local}; {Path(path).resolve()} is there",
+            "paths are relative to the experiment's file, not to where you stand",
+        )
     if may_be_on_hub(path) and not _VARIABLE.search(path):
         return path
     raise InputError(

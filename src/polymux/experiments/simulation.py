@@ -41,6 +41,8 @@ class Simulated:
     """As in `results.jsonl`."""
     made: int
     """Cells that were not there before."""
+    others: tuple[str, ...] = ()
+    """Strategies that were not named now and have cells here; their rows are left out."""
 
     @property
     def results(self) -> Path:
@@ -120,8 +122,10 @@ def simulate(
     with claimed(place), hands(workers or workers_for(device)) as run:
         (place / "work").mkdir(parents=True, exist_ok=True)
         rows, made = _rows(work, run)
+        named = {row["strategy"] for row in rows}
+        there = {path.parent.name for path in place.glob("cells/*/*/*/*.json")}
         shutil.rmtree(place / "work", ignore_errors=True)
-    return Simulated(place, tuple(rows), made)
+    return Simulated(place, tuple(rows), made, tuple(sorted(there - named)))
 
 
 def _rows(work: _Work, run: Run[Any]) -> tuple[list[Row], int]:

@@ -8,7 +8,7 @@ from polymux.experiments.tables.gains import BEST, Gain
 from polymux.experiments.tables.grid import Cell, Grid, Place
 from polymux.experiments.tables.rows import RANDOM, title
 from polymux.experiments.tables.sheets import LONG, Sheet, Value, bounds, labels, order, score
-from polymux.experiments.tables.wins import AGAINST, ALL, LAST, Wins
+from polymux.experiments.tables.wins import AGAINST, ALL, FEW, LAST, Wins
 from polymux.report import words
 from polymux.report.table import NONE, Table, point, signed
 
@@ -64,7 +64,11 @@ def _win_table(found: Sequence[Wins], named: str | None) -> Table:
     first = found[0]
     which = {ALL: "all budgets", LAST: "the last budget of each target"}
     budget = which.get(first.budget, f"{labels(first.budget)} labels")
-    return Table(title(first.setting, budget), header, rows, folded=not first.judges)
+    clusters = first.rate.clusters
+    few = f"{clusters} clusters only: intervals are too narrow" if 1 < clusters < FEW else ""
+    return Table(
+        title(*filter(None, (first.setting, budget, few))), header, rows, folded=not first.judges
+    )
 
 
 def _mean_gain(found: Wins) -> str:

@@ -10,7 +10,7 @@ from polymux.experiments.tables.gains import BEST, Gain
 from polymux.experiments.tables.grid import BASELINES, Cell, Grid
 from polymux.experiments.tables.rows import RANDOM, UNTOUCHED, Row, title
 from polymux.experiments.tables.sheets import bounds
-from polymux.experiments.tables.wins import AFTERWARDS, ALL, Wins
+from polymux.experiments.tables.wins import AFTERWARDS, ALL, FEW, Wins
 from polymux.report.table import Section, signed
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _sure(ordered: Grid, apart: Sequence[Gain], named: str | None) -> Iterator[s
 def _few(ordered: Grid) -> Iterator[str]:
     """Intervals over clusters that nobody should lean on."""
     targets = {cell.target for cell in ordered.cells}
-    if 1 < len(targets) < 5:
+    if 1 < len(targets) < FEW:
         yield (
             f"There are {len(targets)} clusters of task and target only: intervals over them are "
             "too narrow."

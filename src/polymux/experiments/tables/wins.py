@@ -13,6 +13,8 @@ from polymux.statistics import Clustered, clustered_mean
 AFTERWARDS = "best of all, picked after seeing the scores"
 AGAINST = (BEST, "egalitarian", RANDOM)
 LAST, ALL = "last", "all"
+# Intervals that draw fewer clusters than this are too narrow.
+FEW = 5
 _TAIL = 0.025
 
 

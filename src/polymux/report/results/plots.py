@@ -53,11 +53,17 @@ class Look:
 
 
 def figures(record: Record) -> dict[str, list[Figure]]:
-    """All figures, by the part of the page that they stand in."""
+    """All figures, by the part of the page that they stand in; a language keeps its colour."""
+    totals: dict[str, float] = {}
+    for stack in record["stacks"]:
+        for counts in stack["rows"].values():
+            for language, count in counts.items():
+                totals[language] = totals.get(language, 0.0) + count
+    ranked = sorted(totals, key=lambda language: -totals[language])
     return {
         "verdict": [_forest(forest, record["rivals"]) for forest in record["forests"]],
         "curves": [_panel(panel, record["rivals"]) for panel in record["panels"]],
-        "languages": [_stack(stack) for stack in record["stacks"]],
+        "languages": [_stack(stack, ranked) for stack in record["stacks"]],
         "maps": [_plane(plane, record["rivals"]) for plane in record["planes"]],
     }
 
@@ -172,13 +178,8 @@ def _curve(axes: Axes, line: Line, rivals: Sequence[str]) -> None:
         axes.fill_between(xs, middle - half, middle + half, color=colour, alpha=0.13, linewidth=0)
 
 
-def _stack(stack: Stack) -> Figure:
-    """Shares of languages in each choice; the rarest stand together."""
-    totals: dict[str, float] = {}
-    for counts in stack["rows"].values():
-        for language, count in counts.items():
-            totals[language] = totals.get(language, 0.0) + count
-    ranked = sorted(totals, key=lambda language: -totals[language])
+def _stack(stack: Stack, ranked: Sequence[str]) -> Figure:
+    """Shares of languages in each choice; the rarest of the whole page stand together."""
     shown = ranked if len(ranked) <= _LOOKS + 1 else ranked[:_LOOKS]
 
     def draw(axes: Axes) -> None:
@@ -218,7 +219,8 @@ def _segments(axes: Axes, row: int, counts: Mapping[str, float], shown: Sequence
 def _plane(plane: Plane, rivals: Sequence[str]) -> Figure:
     """The pool in grey, the target in black, the choice in the strategy's colour, on one scale."""
     name = plane["strategy"]
-    colour = series(rivals.index(name) % _LOOKS) if name in rivals else series(0)
+    # What is no rival has a colour of none of them, as long as there are colours.
+    colour = series((rivals.index(name) if name in rivals else len(rivals)) % _LOOKS)
 
     def draw(axes: Axes) -> None:
         _dots(axes, plane["pool"], MUTED, 2.5, 0.4)
