@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.reliability.targets import TARGETS
@@ -34,3 +38,52 @@ def test_every_reader_and_every_format_is_fuzzed() -> None:
     # The hub's data sets are read from the files of the format that they are in.
     assert {f"reader {name}" for name in READERS if name != "hf"} <= set(TARGETS)
     assert {f"format {name}" for name in FORMATS} <= set(TARGETS)
+
+
+def _parsed(seed: bytes) -> tuple[bytes, list[Any]] | None:
+    """What stands before the JSON of a seed (which file it pretends to be), and its documents."""
+    for start in range(3):
+        try:
+            return seed[:start], [json.loads(line) for line in seed[start:].splitlines()[:2]]
+        except ValueError:
+            continue
+    return None
+
+
+def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield place
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _places(one, (*place, key))
+    elif isinstance(value, list):
+        for number, one in enumerate(value[:3]):
+            yield from _places(one, (*place, number))
+
+
+def _put(value: Any, place: tuple[Any, ...], other: object) -> Any:
+    if not place:
+        return other
+    changed = copy.copy(value)
+    changed[place[0]] = _put(value[place[0]], place[1:], other)
+    return changed
+
+
+OTHERS: tuple[object, ...] = (None, True, 3, 1e400, "x", [3], ["x"], {"a": [1]}, [{}])
+IN_JSON = {
+    name: told
+    for name, target in TARGETS.items()
+    if (told := next((p for p in map(_parsed, target.seeds()) if p is not None), None))
+}
+
+
+@pytest.mark.parametrize("name", IN_JSON)
+def test_a_value_of_another_kind_is_told_of_wherever_it_stands(name: str, tmp_path: Path) -> None:
+    before, documents = IN_JSON[name]
+    assert documents
+    for number, document in enumerate(documents):
+        for place in list(_places(document))[:80]:
+            for other in OTHERS:
+                changed = [*documents]
+                changed[number] = _put(document, place, other)
+                lines = (json.dumps(one, ensure_ascii=False) for one in changed)
+                TARGETS[name].attempt(before + "\n".join(lines).encode(), tmp_path)

@@ -25,6 +25,9 @@ scripts. An input may raise nothing but an error that names the file and says wh
 accepted must be writable. An input that takes more than {hang} s or {memory:,} MB counts as found.
 Edges are those of polymux's own code that were reached.
 
+A fuzzer breaks the form of a file more often than its sense. So in every file of JSON each value is
+replaced in turn by nine of other kinds, by `tests/test_reliability.py`, in CI.
+
 {fuzzes}
 
 ## `kill -9`
