@@ -234,6 +234,7 @@ def test_answers_stand_where_they_say_or_where_they_only_can(tmp_path: Path) -> 
         ("Rome,,", "a#1: the answer 'Rome' stands in the context 2 times"),
         ("Rome,9,", "a#1: the answer 'Rome' does not stand at '9'"),
         ("Rome,eight,", "a#1: the answer 'Rome' does not stand at 'eight'"),
+        ("Rome," + "9" * 5000 + ",", f"a#1: the answer 'Rome' does not stand at '{'9' * 5000}'"),
         ("Paris,,", "a#1: the answer 'Paris' does not stand in the context"),
         ("Rome,8,unanswerable", "a#1: it is called unanswerable and has an answer"),
         (",,labelled", "a#1: there is no label"),

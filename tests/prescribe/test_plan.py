@@ -19,7 +19,7 @@ def test_a_plan_is_counts_by_language_header_or_not(tmp_path: Path) -> None:
     assert read_plan(path) == {"de": 5}
 
 
-@pytest.mark.parametrize("line", ["de", "de,many", "de,-1", "de,1,2", "ok,1"])
+@pytest.mark.parametrize("line", ["de", "de,many", "de,-1", "de,1,2", "ok,1", "de," + "9" * 5000])
 def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "plan.csv"
     path.write_text(f"ok,1\n{line}\n", encoding="utf-8")

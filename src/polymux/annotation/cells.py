@@ -134,7 +134,7 @@ def _placed(context: str, written: str, told: str, row: int) -> tuple[str, int]:
             f"write into start which one is meant: {where}",
             line=row,
         )
-    if told and (not told.isascii() or not told.isdigit() or int(told) not in found):
+    if told and (told.lstrip("0") or "0") not in map(str, found):
         raise InputError(
             f"the answer {text[:120]!r} does not stand at {told!r}",
             f"characters count from 0; it stands at {where}",

@@ -303,7 +303,7 @@ def _in_order(rows: Sequence[Row]) -> list[Row]:
         told = row.cells.get("position", "").strip()
         if not told:
             return list(rows)
-        if not told.isascii() or not told.isdigit():
+        if not told.isascii() or not told.isdigit() or len(told) > len(str(MOST_ROWS)):
             raise InputError(
                 f"{told!r} is no position", "keep positions as they were", line=row.number
             )

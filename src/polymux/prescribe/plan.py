@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from polymux.errors import InputError, UsageError
+
+# Of as many digits as any pool needs: Python reads no number of thousands of them.
+_COUNT = re.compile(r"\d{1,12}")
 
 
 def read_plan(path: str | Path) -> dict[str, int]:
@@ -16,14 +20,15 @@ def read_plan(path: str | Path) -> dict[str, int]:
     for number, cells in enumerate(csv.reader(_text(path).splitlines()), 1):
         if not cells or (number == 1 and cells[-1].strip() == "count"):
             continue
-        if len(cells) != 2 or not cells[1].strip().isdecimal() or cells[0].strip() in counts:
+        told = [cell.strip() for cell in cells]
+        if len(told) != 2 or not _COUNT.fullmatch(told[1]) or told[0] in counts:
             raise InputError(
                 f"not a line of a plan: {','.join(cells)[:80]}",
                 "write language,count with a whole number, each language once",
                 file=str(path),
                 line=number,
             )
-        counts[cells[0].strip()] = int(cells[1])
+        counts[told[0]] = int(told[1])
     if sum(counts.values()) == 0:
         raise InputError(
             "the plan asks for no example", "write lines language,count", file=str(path)

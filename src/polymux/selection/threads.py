@@ -13,7 +13,7 @@ WORTH_A_THREAD = 2**18
 def count() -> int:
     """As many threads as BLAS takes: what OMP_NUM_THREADS says, else one a core."""
     told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdigit() and int(told) > 0:
+    if told.isdecimal() and int(told) > 0:
         return int(told)
     return os.cpu_count() or 1
 
