@@ -19,6 +19,12 @@ def middle(source, target, budget, seed):
 
 pm.STRATEGIES["middle"] = middle
 
+
+def show(stage, done, total):
+    """Where it is, as the command line says it."""
+    print(f"{stage}: {done} of {total}" if total else stage)
+
+
 if __name__ == "__main__":
     file = Path(__file__).with_name("slots.toml")
-    print(pm.simulate(file, sys.argv[1], more=["middle"], progress=print).results)
+    print(pm.simulate(file, sys.argv[1], more=["middle"], progress=show).results)

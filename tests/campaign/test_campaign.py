@@ -642,7 +642,7 @@ def test_an_import_says_in_one_line_what_it_took(
     capsys.readouterr()
     main(["import", str(run), str(sheet)])
     told = capsys.readouterr()
-    assert told.out == "2 answers taken, 1 skipped, 1 still waiting\n"
+    assert told.out == "1 answer taken, 1 skipped, 1 still waiting\n"
     assert told.err == "--from jsonl, as the file is called\n"
     main(["import", str(run), str(answered(tmp_path / "again.jsonl", {1: None})), "-q"])
     assert (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
 from polymux.annotation.batch import Answer, Batch, Item, span_kinds
-from polymux.annotation.words import OUTSIDE, letter
+from polymux.annotation.words import OUTSIDE, labels_like, letter
 from polymux.errors import InputError
 from polymux.records import Label
 
@@ -80,6 +80,13 @@ def _of_words(rows: Sequence[Filled], item: Item, batch: Batch) -> Label:
     kinds = [kind for kind in span_kinds(batch.labels) if kind not in batch.labels]
     known = (*batch.labels, *kinds)
     given = [_named(cells["label"], known) for _, cells in rows]
+    for (number, cells), label in zip(rows, given, strict=True):
+        if label not in known:
+            raise InputError(
+                f"nobody may give the label {label!r} (the word {cells['word']!r})",
+                labels_like(label, known),
+                line=number,
+            )
     bare = [label in kinds for label in given]
     if batch.tagged and any(bare):
         for (number, _), label, is_bare in zip(rows, given, bare, strict=True):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
 from polymux.annotation.batch import Answer, Batch, Item
 from polymux.annotation.differences import both
+from polymux.annotation.words import labels_like
 from polymux.errors import InputError
 from polymux.records import Label
-
-# Labels that a hint names.
-_SHOWN = 20
 
 
 def checked(
@@ -98,12 +95,5 @@ def _fits(batch: Batch, item: Item, label: Label | None) -> None:
         if one not in batch.labels:
             raise InputError(
                 f"{item.id}: nobody may give the label {one!r}",
-                _labels_like(one, batch.labels),
+                labels_like(one, batch.labels),
             )
-
-
-def _labels_like(wrong: str, labels: Sequence[str]) -> str:
-    near = difflib.get_close_matches(wrong, labels, n=1)
-    more = f", ... ({len(labels)} in all)" if len(labels) > _SHOWN else ""
-    known = f"known here: {', '.join(labels[:_SHOWN])}{more}"
-    return f"did you mean {near[0]}? {known}" if near else known

@@ -5,6 +5,7 @@ Characters are Unicode code points, an end is one after the last.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from polymux.annotation.batch import Batch, Item
 from polymux.errors import InputError
 
 OUTSIDE = "O"
+# Labels that a hint names.
+_SHOWN = 20
 _WHOLE = "mark whole words; a span may not cut one"
 
 
@@ -137,3 +140,11 @@ def _covered(name: str, text: str, places: Sequence[tuple[int, int]], span: Span
         whole = text[places[covered[0]][0] : places[covered[-1]][1]]
         raise InputError(f"{name}: the span {text[start:end]!r} cuts {whole!r}", _WHOLE)
     return covered
+
+
+def labels_like(wrong: str, labels: Sequence[str]) -> str:
+    """A hint at the label that was meant, among those that may be given."""
+    near = difflib.get_close_matches(wrong, labels, n=1)
+    more = f", ... ({len(labels)} in all)" if len(labels) > _SHOWN else ""
+    known = f"known here: {', '.join(labels[:_SHOWN])}{more}"
+    return f"did you mean {near[0]}? {known}" if near else known

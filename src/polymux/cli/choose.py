@@ -230,7 +230,11 @@ def _print(made: Any, out: Path, *, json: bool) -> None:
     narrowed = first.manifest["prefilter"]
     if narrowed is not None:
         kept, read = narrowed["kept"], narrowed["read"]
-        tell(f"prefilter: kept {kept:,} of {read:,} in {narrowed['seconds']:,.0f} s")
+        left = narrowed["duplicates"]
+        tell(
+            f"prefilter: kept {kept:,} of {read:,} ({left:,} duplicates left out) in "
+            f"{narrowed['seconds']:,.0f} s"
+        )
     for pool in ("source", "target"):
         facts = first.manifest[pool]
         tell(f"{pool}: {facts['read']:,} read, {facts['duplicates']:,} duplicates left out")

@@ -188,7 +188,7 @@ def _told(taken: Taken) -> str:
         "still waiting": taken.waiting,
     }
     more = [f"{number:,} {what}" for what, number in parts.items() if number]
-    return ", ".join([f"{count(len(taken.answers), 'answer')} taken", *more])
+    return ", ".join([f"{count(len(taken.answers) - skipped, 'answer')} taken", *more])
 
 
 def _of(format_: str | None, file: Path, option: str) -> str:

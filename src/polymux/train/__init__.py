@@ -163,10 +163,11 @@ def _outcome(
             f"{truncated:,} examples are longer than the rows: {lost:,} words or sub-words of them "
             "were not trained on"
         )
-    if len(fitted.losses) < FEW_UPDATES:
+    first, last = fitted.losses[0], fitted.losses[-1]
+    if len(fitted.losses) < FEW_UPDATES and last > first / 2:
         notes.append(
-            f"{len(fitted.losses)} updates hardly move a model: more --epochs, a smaller "
-            "--batch-size or a larger --lr (--preset small) do"
+            f"{len(fitted.losses)} updates hardly moved the model (loss {first:.2f} to "
+            f"{last:.2f}): more --epochs, a smaller --batch-size or a larger --lr do"
         )
     return {
         "examples": len(data.examples),

@@ -306,6 +306,25 @@ def test_a_table_from_elsewhere_gives_what_it_allows_and_says_what_it_cannot(
     assert not (made.out / "csv/curves.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("truths", "dull", "level"),
+    [
+        ({"random": 0.6, "gold": 0.8, "mine": 0.7}, False, False),
+        ({"random": 0.6, "gold": 0.6, "mine": 0.7}, False, True),
+        ({"random": 0.3, "gold": 0.3, "mine": 0.3}, True, True),
+    ],
+)
+def test_where_no_choice_could_show_that_is_told(
+    truths: dict[str, float], dull: bool, level: bool, tmp_path: Path
+) -> None:
+    made = tables(
+        [write(tmp_path / "world", truths=truths, untouched=0.5, per_label=0, budgets=(10,))],
+        tmp_path / "out",
+    )
+    assert ("nothing that was bought, gold neither, lifts the score" in told(made)) == dull
+    assert ("(gold) are worth no more than random ones" in told(made)) == level
+
+
 def test_seeds_without_examples_have_intervals_over_seeds(tmp_path: Path) -> None:
     made = tables([write(tmp_path / "world", counts=False)], tmp_path / "out")
     found = rows(made, "differences")

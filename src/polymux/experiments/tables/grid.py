@@ -16,7 +16,8 @@ from polymux.statistics import Nested, nested_mean
 BASELINES = (UNTOUCHED, RANDOM, "egalitarian", "litmus", "plan")
 # Beside them, neither a rival nor a baseline: one needs what strategies do without, the other
 # copies what a choice found out.
-REFERENCES = ("same-distribution", "gold")
+GOLD = "gold"
+REFERENCES = ("same-distribution", GOLD)
 ALWAYS = (UNTOUCHED, RANDOM)
 
 

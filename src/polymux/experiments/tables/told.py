@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from polymux.experiments.tables.gains import BEST, Gain
-from polymux.experiments.tables.grid import BASELINES, Cell, Grid
+from polymux.experiments.tables.grid import BASELINES, GOLD, Cell, Grid
 from polymux.experiments.tables.rows import RANDOM, UNTOUCHED, Row, title
 from polymux.experiments.tables.sheets import bounds
 from polymux.experiments.tables.wins import AFTERWARDS, ALL, FEW, Wins
@@ -212,6 +212,13 @@ def limits(ordered: Grid) -> Iterator[str]:
             f"lifts the score above that of {UNTOUCHED} by more than its spread: there the labels "
             "are too few or the start model is too weak to tell one choice from another."
         )
+    level = [cell for cell in ordered.cells if _gold_is_level(cell)]
+    if level:
+        yield (
+            f"In {len(level)} of {len(ordered.cells)} cells labels of the target's own language "
+            f"(gold) are worth no more than {RANDOM} ones, within their spread: there is nothing "
+            "that choosing could find."
+        )
     if any(_is_still(cell, name) for cell in ordered.cells for name in cell.runs):
         yield (
             "± 0.0 is no stability: where all trainings of a strategy come out the same, its "
@@ -232,6 +239,12 @@ def _teaches_nothing(cell: Cell) -> bool:
         return False
     best = max(bought, key=cell.mean)
     return cell.mean(best) - cell.mean(UNTOUCHED) <= (cell.spread(best) or 0)
+
+
+def _gold_is_level(cell: Cell) -> bool:
+    if GOLD not in cell.runs or RANDOM not in cell.runs:
+        return False
+    return cell.mean(GOLD) - cell.mean(RANDOM) <= (cell.spread(GOLD) or 0)
 
 
 def _is_still(cell: Cell, name: str) -> bool:
