@@ -205,19 +205,17 @@ def limits(ordered: Grid) -> Iterator[str]:
             f"{len(short)} rows have fewer labels than their budget, for want of examples: "
             f"{first.strategy} for {first.config} {sum(first.chosen.values())} of {first.budget}."
         )
-    dull = [cell for cell in ordered.cells if _teaches_nothing(cell)]
-    if dull:
+    whole = len(ordered.cells)
+    if dull := sum(_is_level(one, max(one.runs, key=one.mean), UNTOUCHED) for one in ordered.cells):
         yield (
-            f"In {len(dull)} of {len(ordered.cells)} cells nothing that was bought, gold neither, "
-            f"lifts the score above that of {UNTOUCHED} by more than its spread: there the labels "
-            "are too few or the start model is too weak to tell one choice from another."
+            f"In {dull} of {whole} cells nothing that was bought, gold neither, lifts the score "
+            f"above that of {UNTOUCHED} by more than its spread: the labels are too few or the "
+            "start model is too weak to tell one choice from another."
         )
-    level = [cell for cell in ordered.cells if _gold_is_level(cell)]
-    if level:
+    if level := sum(_is_level(cell, GOLD, RANDOM) for cell in ordered.cells):
         yield (
-            f"In {len(level)} of {len(ordered.cells)} cells labels of the target's own language "
-            f"(gold) are worth no more than {RANDOM} ones, within their spread: there is nothing "
-            "that choosing could find."
+            f"In {level} of {whole} cells labels of the target's own language (gold) are worth no "
+            f"more than {RANDOM} ones, within their spread: there is nothing to find by choosing."
         )
     if any(_is_still(cell, name) for cell in ordered.cells for name in cell.runs):
         yield (
@@ -233,18 +231,9 @@ def _all_rows(ordered: Grid) -> Iterator[Row]:
                 yield from run.values()
 
 
-def _teaches_nothing(cell: Cell) -> bool:
-    bought = [name for name in cell.runs if name != UNTOUCHED]
-    if UNTOUCHED not in cell.runs or not bought:
-        return False
-    best = max(bought, key=cell.mean)
-    return cell.mean(best) - cell.mean(UNTOUCHED) <= (cell.spread(best) or 0)
-
-
-def _gold_is_level(cell: Cell) -> bool:
-    if GOLD not in cell.runs or RANDOM not in cell.runs:
-        return False
-    return cell.mean(GOLD) - cell.mean(RANDOM) <= (cell.spread(GOLD) or 0)
+def _is_level(cell: Cell, name: str, other: str) -> bool:
+    there = name in cell.runs and other in cell.runs
+    return there and cell.mean(name) - cell.mean(other) <= (cell.spread(name) or 0)
 
 
 def _is_still(cell: Cell, name: str) -> bool:
