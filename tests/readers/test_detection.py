@@ -83,6 +83,16 @@ def test_an_empty_file_is_refused_by_name(name: str, content: str, tmp_path: Pat
     assert [bad.file for bad in pool.rejected] == [str(path)]
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2003\n\u3000", "\x1f"])
+def test_a_file_of_nothing_but_odd_spaces_is_refused(blank: str, tmp_path: Path):
+    for name in ("a.json", "a.jsonl", "a.txt", "a.csv", "a"):
+        path = tmp_path / name
+        path.write_text(blank, encoding="utf-8")
+        with pytest.raises(InputError) as error:
+            list(read(path, task=TEXT))
+        assert error.value.file == str(path)
+
+
 def test_a_reader_of_the_users_own_joins_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def shout(source, task, fields):
         for number, text in source.lines():

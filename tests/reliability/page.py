@@ -25,6 +25,8 @@ scripts. An input may raise nothing but an error that names the file and says wh
 accepted must be writable. An input that takes more than {hang} s or {memory:,} MB counts as found.
 Edges are those of polymux's own code that were reached.
 
+What was found is mended, and stands in a test; a row tells of the run that found it.
+
 A fuzzer breaks the form of a file more often than its sense. So in every file of JSON each value is
 replaced in turn by nine of other kinds, by `tests/test_reliability.py`, in CI.
 
@@ -34,7 +36,8 @@ replaced in turn by nine of other kinds, by `tests/test_reliability.py`, in CI.
 
 A command on a small world is killed at a moment drawn evenly from the time that it takes, and run
 again: what then lies in the folder must be what an undisturbed run leaves, byte for byte but for
-clocks and memory, and the numbers in pages, which stand in the files beside them.
+clocks and memory, and the numbers in pages, which stand in the files beside them. A kill that left
+the folder as it had been needs no second run to show that. What was found is mended here too.
 
 {kills}
 
