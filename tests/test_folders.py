@@ -98,16 +98,19 @@ def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(tmp_p
     out = tmp_path / "out"
     (tmp_path / ".out.0123456789ab.part").mkdir()
     (tmp_path / ".out.0123456789ab.part/half.txt").write_text("x")
+    (tmp_path / ".out.0123456789ab.part.lock").touch()
     (tmp_path / ".outer.0123456789ab.part").mkdir()
+    (tmp_path / ".outer.0123456789ab.part.lock").touch()
     with written(out, force=False) as first:
         (first / "a.txt").write_text("first")
         with written(out, force=True) as second:
-            assert {path.name for path in tmp_path.iterdir()} == {
-                first.name, second.name, ".outer.0123456789ab.part",
-            }  # fmt: skip
+            drafts = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+            assert drafts == {first.name, second.name, ".outer.0123456789ab.part"}
             (second / "b.txt").write_text("second")
         (out / "b.txt").unlink()
     assert [path.name for path in out.iterdir()] == ["a.txt"]
+    outer = {".outer.0123456789ab.part", ".outer.0123456789ab.part.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"out", *outer}
 
 
 def test_a_claimed_folder_is_refused_to_a_second_process_at_once(tmp_path: Path) -> None:

@@ -79,18 +79,18 @@ def written(folder: Path, *, force: bool) -> Iterator[Path]:
     killed processes left go.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".{escape(folder.name)}.*.part"):
-        with suppress(BlockingIOError, FileNotFoundError, NotADirectoryError), _held(left):
-            shutil.rmtree(left)
+    for left in folder.parent.glob(f".{escape(folder.name)}.*.part.lock"):
+        with suppress(BlockingIOError), _held(left):
+            shutil.rmtree(left.with_suffix(""), ignore_errors=True)
     draft = folder.with_name(f".{folder.name}.{uuid4().hex[:12]}.part")
-    draft.mkdir()
-    try:
-        with _held(draft):
+    with _held(draft.with_name(f"{draft.name}.lock")):
+        draft.mkdir()
+        try:
             yield draft
             check_free(folder, force=force)
             _move(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _move(draft: Path, folder: Path) -> None:
@@ -108,19 +108,19 @@ def _move(draft: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _held(draft: Path) -> Iterator[None]:
-    """While this lasts nobody takes the draft for one that a killed process left."""
+def _held(lock: Path) -> Iterator[None]:
+    """While this lasts nobody takes a draft for one that a killed process left."""
     if sys.platform == "win32":
         yield
         return
     import fcntl
 
-    place = os.open(draft, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(place)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 MANIFESTS = frozenset(

@@ -22,12 +22,13 @@ def planned(experiment: str | Path) -> dict[str, Any]:
     for name in told.configurations:
         setting = corpora.setting(name)
         strategies = [s for s in told.strategies if setting.gold or told.rule(s).strategy != "gold"]
+        size = sum(1 for _ in setting.source)
         configurations[name] = {
-            "source": sum(1 for _ in setting.source),
+            "source": size,
             "source_languages": len({example.language for example in setting.source}),
             "target": setting.targets,
             "gold": sum(1 for _ in setting.gold or ()),
-            "short": [n for n in told.budgets if n > sum(1 for _ in setting.source)],
+            "short": [n for n in told.budgets if n > size],
             "test": {language: len(some) for language, some in setting.tests.items()},
             "trainings": sum(len(told.pairs(one, setting.targets)) for one in strategies)
             * len(told.budgets)
