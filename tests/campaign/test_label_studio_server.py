@@ -359,7 +359,7 @@ def test_the_command_line_tells_no_token_wherever_it_ends(world: World) -> None:
     back = ("import", run, "--from", "label-studio", "--project", "told", "--debug", "--url")
     wrong = TOKEN[::-1]
     for code, said, done in (
-        (0, "a new project was made: told\n3 examples sent, 0 were there", polymux(*to, url)),
+        (0, "a new project was made: told\n3 examples sent, 0 already there", polymux(*to, url)),
         (0, "0 answers taken", polymux(*back, url)),
         (1, "does not take the token", polymux(*to, url, token=wrong)),
         (1, "cannot be reached", polymux(*back, dead_address())),

@@ -180,4 +180,4 @@ def test_a_dry_run_writes_an_estimate_alone_and_the_run_sets_the_truth_beside_it
 
 def test_a_prefilter_is_told(world, tmp_path, capsys) -> None:
     main(arguments(world, tmp_path / "out", "--prefilter", "60", "--prefilter-sample", "0"))
-    assert "prefilter: kept 60 of 150 in " in capsys.readouterr().err
+    assert "prefilter: kept 60 of 150 (0 duplicates left out) in " in capsys.readouterr().err
