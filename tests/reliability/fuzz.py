@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 # What one input may take before it counts as a finding of its own.
+ROOT = Path(__file__).parents[2]
 HANG_SECONDS = 20
 MOST_MEMORY_MB = 3000
 LONGEST = 60_000
@@ -82,7 +83,9 @@ class Counting:
             kind = "-".join(f"{Path(frame.filename).stem}{frame.lineno}" for frame in frames)
             path = self.out / f"traceback-{kind}.txt"
             if not path.exists():
-                path.write_text("".join(traceback.format_exception(error)), "utf-8")
+                told = "".join(traceback.format_exception(error))
+                # Where the repository lies is nobody's business.
+                path.write_text(told.replace(f"{ROOT}/", ""), "utf-8")
                 path.with_suffix(".input").write_bytes(data)
         self.counts["inputs"] += 1
         if self.counts["inputs"] % 50 == 0:
