@@ -39,7 +39,7 @@ def fuzz(folder: Path, *, quick: bool, only: list[str], workers: int) -> Iterato
     with ThreadPoolExecutor(workers) as runs:
         made = runs.map(lambda name: fuzzed(name, 5 if quick else SECONDS, folder), names)
         for one in made:
-            yield one.target, asdict(one) | {"bad": [*one.tracebacks, *filter(None, [one.ended])]}
+            yield one.target, asdict(one)
 
 
 def kill(folder: Path, *, quick: bool, only: list[str], workers: int) -> Iterator[tuple[str, Told]]:
@@ -47,7 +47,7 @@ def kill(folder: Path, *, quick: bool, only: list[str], workers: int) -> Iterato
     for name in WORLDS:
         if not only or name in only:
             made = killed(name, 2 if quick else KILLS[name], folder / name, workers=workers)
-            yield name, asdict(made) | {"bad": list(made.differing)}
+            yield name, asdict(made)
 
 
 def fault(

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-# What one input may take before it counts as a finding of its own.
 ROOT = Path(__file__).parents[2]
+# What one input may take before it counts as a finding of its own.
 HANG_SECONDS = 20
 MOST_MEMORY_MB = 3000
 LONGEST = 60_000
@@ -34,10 +34,8 @@ class Fuzzed:
     """Inputs of which something was accepted."""
     features: int
     """Edges of polymux's own code that were reached, as libFuzzer counts them."""
-    tracebacks: tuple[str, ...]
-    """One of each kind."""
-    ended: str
-    """Empty, or how the process ended where it should not have."""
+    bad: tuple[str, ...]
+    """One traceback of each kind, and how the process ended where it should not have."""
 
 
 def fuzzed(target: str, seconds: int, folder: Path) -> Fuzzed:
@@ -50,9 +48,12 @@ def fuzzed(target: str, seconds: int, folder: Path) -> Fuzzed:
             [*command, "--seconds", str(seconds), "--out", str(place)],
             check=False, stdout=log, stderr=log,
         ).returncode  # fmt: skip
-    said = (place / "log").read_text("utf-8", errors="replace")
+    said = (place / "log").read_text("utf-8", errors="replace").strip()
     done = re.search(r"Done (\d+) runs in (\d+) second", said)
     counts = json.loads((place / "counts.json").read_text("utf-8"))
+    bad = [path.read_text("utf-8") for path in sorted(place.glob("traceback-*.txt"))]
+    if code or not done:
+        bad.append(f"exit {code}: {''.join(said.splitlines()[-1:])}")
     covered = re.findall(r"cov: (\d+)", said)
     return Fuzzed(
         target,
@@ -60,8 +61,7 @@ def fuzzed(target: str, seconds: int, folder: Path) -> Fuzzed:
         int(done[1]) if done else counts["inputs"],
         counts["accepted"],
         int(covered[-1]) if covered else 0,
-        tuple(path.read_text("utf-8") for path in sorted(place.glob("traceback-*.txt"))),
-        "" if code == 0 and done else f"exit {code}: {said.strip().splitlines()[-1]}",
+        tuple(bad),
     )
 
 

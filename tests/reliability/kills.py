@@ -57,7 +57,7 @@ class Killed:
     """Kills that found something of the command's on the disk."""
     seconds: float
     """Of the undisturbed run."""
-    differing: tuple[str, ...]
+    bad: tuple[str, ...]
     """What was not as in the undisturbed run, one line a kill."""
 
 
