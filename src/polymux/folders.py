@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from uuid import uuid4
@@ -46,29 +46,18 @@ def check_free(folder: Path, *, force: bool) -> None:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Work for a folder alone: a second process is told at once, not after hours.
-
-    The claim is a lock on a sibling file, which the system frees however the process ends.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
+    """Work for a folder alone, by whatever path: a second process is told at once."""
+    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    mark = folder.with_name(f".{folder.name}.lock")
-    with mark.open("w") as held:
+    with ExitStack() as work:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            work.enter_context(_held(folder.with_name(f".{folder.name}.lock")))
         except BlockingIOError:
             raise UsageError(
                 f"another polymux is working for {folder}",
                 "wait for it, or work in another folder",
             ) from None
-        try:
-            yield
-        finally:
-            mark.unlink(missing_ok=True)
+        yield
 
 
 @contextmanager
@@ -78,12 +67,14 @@ def written(folder: Path, *, force: bool) -> Iterator[Path]:
     If another process filled the folder meanwhile, its result stays, unless `force`. Siblings that
     killed processes left go.
     """
+    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.glob(f".{escape(folder.name)}.*.part.lock"):
         with suppress(BlockingIOError), _held(left):
             shutil.rmtree(left.with_suffix(""), ignore_errors=True)
     draft = folder.with_name(f".{folder.name}.{uuid4().hex[:12]}.part")
-    with _held(draft.with_name(f"{draft.name}.lock")):
+    # Who sweeps may look at this one before it is locked.
+    with _held(draft.with_name(f"{draft.name}.lock"), wait=True):
         draft.mkdir()
         try:
             yield draft
@@ -94,8 +85,9 @@ def written(folder: Path, *, force: bool) -> Iterator[Path]:
 
 
 def _move(draft: Path, folder: Path) -> None:
-    """What polymux did not write stays; no manifest stands beside files it does not tell of."""
-    if not folder.is_dir() or not any(folder.iterdir()):
+    """What polymux did not write stays; no manifest of before stands beside new files."""
+    # A shell would go on in the folder that another takes the place of.
+    if not folder.is_dir() or not (folder == Path.cwd() or any(folder.iterdir())):
         draft.replace(folder)
         return
     paths = _manifest_last(draft)
@@ -108,19 +100,35 @@ def _move(draft: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _held(lock: Path) -> Iterator[None]:
-    """While this lasts nobody takes a draft for one that a killed process left."""
+def _held(lock: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold a lock, which the system frees however the process ends, and take it away.
+
+    Raises:
+        BlockingIOError: another process holds it, and this one does not wait.
+    """
     if sys.platform == "win32":
         yield
         return
     import fcntl
 
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    while True:
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if not _is_at(held.fileno(), lock):
+                # Who held it took it away between opening and locking, and a third may hold anew.
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 MANIFESTS = frozenset(
@@ -156,13 +164,20 @@ def check_new(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} is there already", "give --out another file, or --force")
 
 
-def write_text(path: Path, text: str, *, force: bool) -> None:
-    """Write a file whole: beside its place, then renamed."""
-    check_new(path, force=force)
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A draft beside a file; it takes the file's place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
     try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
+        yield draft
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, force: bool) -> None:
+    """Write a file whole: beside its place, then renamed."""
+    check_new(path, force=force)
+    with replaced(path) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")
