@@ -17,6 +17,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 from polymux.encoders import Model
 from polymux.errors import InputError, ModelError, UsageError, UserError, WorkError
 from polymux.evaluate import evaluate
+from polymux.folders import claimed
 from polymux.records import Example, Pool, PoolFile
 from polymux.train import Trained, train
 
@@ -293,6 +294,29 @@ def test_a_folder_that_is_not_empty_is_refused_before_the_work_and_force_spares_
     made = quickly(head, pool(TOKEN), out, force=True)
     assert (out / "mine.txt").read_text() == "mine"
     assert Model(made.path, task=TOKEN).labels == KINDS_OF_WORD
+
+
+def test_a_second_training_of_a_folder_is_told_at_once_and_spares_the_checkpoint_of_the_first(
+    tmp_path: Path,
+) -> None:
+    head, out = start(tmp_path / "start", TOKEN), tmp_path / "out"
+    with pytest.raises(StoppedError):
+        quickly(head, pool(TOKEN), out, checkpoint_seconds=0.0, progress=stop_after(4))
+    with claimed(out), pytest.raises(UsageError, match="another polymux is working"):
+        quickly(head, pool(TOKEN), out)
+    assert quickly(head, pool(TOKEN), out, resume=True).manifest["resumed_at"] == 4
+
+
+def test_scores_of_the_model_before_do_not_stand_beside_new_weights(tmp_path: Path) -> None:
+    head, out = start(tmp_path / "start", TOKEN), tmp_path / "out"
+    made = quickly(head, pool(TOKEN), out, epochs=1)
+    evaluate(Model(made.path, task=TOKEN, device="cpu"), pool(TOKEN), out=out / "dev")
+    (out / "dev" / "mine.txt").write_text("mine")
+    with pytest.raises(StoppedError):
+        quickly(head, pool(TOKEN), out, force=True, progress=stop_after(1))
+    assert (out / "dev" / "evaluation.json").is_file()
+    quickly(head, pool(TOKEN), out, force=True)
+    assert [path.name for path in (out / "dev").iterdir()] == ["mine.txt"]
 
 
 def test_spans_have_no_labels_to_give(tmp_path: Path) -> None:

@@ -73,31 +73,33 @@ def train(
         raise UsageError("fine-tuning runs in one process", "start polymux without a launcher")
     chosen = preset_of(preset, pool.task)
     recipe = chosen.recipe(lr, epochs, batch_size, accumulation, seed, bucketed=bucketed)
-    job = Job.begun(out, force=force, resume=resume)
-    row = chosen.max_length if max_length is None else max_length
-    start = Start.of(model, pool.task, row, stride, safety)
-    data = labelled(readable(pool, start))
-    names, is_new = start.decide_labels(data.found, labels)
-    told = _settings(start, data, recipe, names, preset=preset, is_new=is_new)
-    if job.is_done:
-        return job.finished(told["identity"])
-    run = partial(
-        fit,
-        recipe=recipe,
-        units=units,
-        length=lambda row: len(row[0].input_ids),
-        device=device,
-        checkpoint=job.checkpoint,
-        checkpoint_seconds=checkpoint_seconds,
-        resume=resume,
-        identity=told["identity"],
-        trackers=trackers,
-        progress=progress,
-    )
-    network, tokenizer = load_for_training(
-        model, task=pool.task, labels=names, seed=seed, new_head=is_new, **safety
-    )
-    return job.save(network, tokenizer, told | _learn(run, network, tokenizer, start, data, names))
+    with Job.begun(out, force=force, resume=resume) as job:
+        row = chosen.max_length if max_length is None else max_length
+        start = Start.of(model, pool.task, row, stride, safety)
+        data = labelled(readable(pool, start))
+        names, is_new = start.decide_labels(data.found, labels)
+        told = _settings(start, data, recipe, names, preset=preset, is_new=is_new)
+        if job.is_done:
+            return job.finished(told["identity"])
+        run = partial(
+            fit,
+            recipe=recipe,
+            units=units,
+            length=lambda row: len(row[0].input_ids),
+            device=device,
+            checkpoint=job.checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
+            resume=resume,
+            identity=told["identity"],
+            trackers=trackers,
+            progress=progress,
+        )
+        network, tokenizer = load_for_training(
+            model, task=pool.task, labels=names, seed=seed, new_head=is_new, **safety
+        )
+        return job.save(
+            network, tokenizer, told | _learn(run, network, tokenizer, start, data, names)
+        )
 
 
 def _learn(

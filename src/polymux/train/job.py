@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from polymux.encoders.pytorch import quiet
 from polymux.errors import UsageError
-from polymux.folders import check_free, written
+from polymux.folders import check_free, claimed, written
 
 MANIFEST = "training.json"
 LOGS = "logs"
+# What `polymux train --dev` says of a model: nothing of the one that takes its place.
+SCORED = ("dev/evaluation.json", "dev/predictions.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,14 @@ class Job:
     force: bool
 
     @classmethod
-    def begun(cls, out: str | Path, *, force: bool, resume: bool) -> Job:
-        """Make sure that the result can be written."""
+    @contextmanager
+    def begun(cls, out: str | Path, *, force: bool, resume: bool) -> Iterator[Job]:
+        """Make sure that the result can be written, and that nobody else writes it meanwhile."""
         job = cls(Path(out), resume, force)
-        if not job.is_done:
-            check_free(job.out, force=force)
-        return job
+        with claimed(job.out):
+            if not job.is_done:
+                check_free(job.out, force=force)
+            yield job
 
     @property
     def checkpoint(self) -> Path:
@@ -81,5 +86,8 @@ class Job:
                 shutil.copytree(self.checkpoint / LOGS, draft / LOGS)
             text = json.dumps(manifest, ensure_ascii=False, indent=2)
             (draft / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            for place in (self.out / name for name in SCORED):
+                if self.force and place.is_file():
+                    place.unlink()
         shutil.rmtree(self.checkpoint, ignore_errors=True)
         return Trained(self.out, manifest)
