@@ -156,6 +156,18 @@ def test_screen_only_is_the_low_precision_choice_and_says_what_it_keeps(model) -
     assert f"it keeps {len(both) / 40:.0%}" in " ".join(told["warnings"])
 
 
+def test_screen_only_judges_a_budget_in_any_unit_and_one_beyond_the_pool(model) -> None:
+    for budget, unit in [(60, "tokens"), (5000, "examples")]:
+        (one,) = select_many(
+            model, pool(SIZES), noisy_pool(25), budgets=[budget], strategies=["uncertainty"],
+            screen="bfloat16", screen_only=True, budget_in=unit,
+        ).values()  # fmt: skip
+        told = one.manifest["screen"]["kept"][f"uncertainty/{budget}"]
+        assert f"of the {told['of']} that full precision chooses" in " ".join(
+            one.manifest["warnings"]
+        )
+
+
 def test_own_strategies_and_unknown_screens_are_refused(model, monkeypatch) -> None:
     monkeypatch.setitem(STRATEGIES, "mine", lambda source, target, budget, seed: range(budget))
     assert not isinstance(STRATEGIES["mine"], Strategy)

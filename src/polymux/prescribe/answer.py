@@ -140,12 +140,12 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
     prefilter = answer.beside.get("prefilter")
     told = warnings_of(prefilter, answer.strategy) if prefilter else []
     in_examples = answer.settings["budget_in"] == "examples"
-    if in_examples and answer.budget > source.eligible:
+    if in_examples and len(made) == source.eligible < answer.budget:
         told.append(
             f"the budget of {answer.budget:,} is larger than the pool: "
             f"all {source.eligible:,} examples were taken"
         )
-    if in_examples and len(made) < min(answer.budget, source.eligible):
+    elif in_examples and len(made) < answer.budget:
         told.append(f"only {len(made):,} of {answer.budget:,} could be chosen under these options")
     if target.eligible < SMALL_TARGET:
         told.append(
@@ -172,11 +172,8 @@ def _warnings(answer: Answer, made: tuple[Pick, ...], ground: Ground) -> list[st
         )
     told += _short_of(facts)
     told += [] if ground.screen is None else ground.screen.warnings
-    told += (
-        []
-        if ground.alone is None
-        else ground.alone.warnings(answer.strategy, min(answer.budget, source.eligible))
-    )
+    alone = ground.alone
+    told += [] if alone is None else alone.warnings(answer.strategy, answer.budget)
     if answer.settings["exclude_rejected"]:
         told.append(
             f"{answer.settings['exclude_rejected']:,} lines of what is excluded were rejected: "

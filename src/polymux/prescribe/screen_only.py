@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -32,24 +32,27 @@ class ScreenOnly:
     def judge(
         self,
         asked: Mapping[str, tuple[Strategy, Ask]],
-        budgets: Sequence[int],
+        sizes: Mapping[int, int],
         near_duplicates: float | None,
     ) -> None:
-        """Choose from the sample by both models, the same share of it, but no fewer than 20."""
+        """Choose from the sample by both models, the same share of it, but no fewer than 20.
+
+        `sizes`: by budget, how many examples it buys about.
+        """
         count = self.decided.pool.counts.eligible
         scaled = {
-            budget: min(len(self.sample), max(LEAST, budget * len(self.sample) // count))
-            for budget in budgets
+            budget: min(len(self.sample), max(LEAST, size * len(self.sample) // count))
+            for budget, size in sizes.items()
         }
         low, exact = (f(self.sample) for f in (self.decided.pool.fetch, self.decided.fetch))
         judged = {
             name: (rule, replace(ask, target=self.target)) for name, (rule, ask) in asked.items()
         }
-        sizes = sorted(set(scaled.values()))
+        wanted = sorted(set(scaled.values()))
         ours, theirs = (
             choose(
                 who,
-                sizes,
+                wanted,
                 look_at(partial(iter, [seen])),
                 partial(_rows_of, seen),
                 near_duplicates=near_duplicates,
