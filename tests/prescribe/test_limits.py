@@ -14,7 +14,7 @@ from tests.models import tiny_model
 from tests.prescribe.worlds import pool, sentences, write_conllu
 
 import polymux as pm
-from polymux.errors import UsageError
+from polymux.errors import BudgetError, UsageError
 from polymux.prescribe import select_many
 from polymux.prescribe.costs import ANY, UNITS, group_of, words_in
 from polymux.prescribe.verify import SAME, verify
@@ -192,6 +192,15 @@ def test_what_cannot_be_is_refused(model: pm.Model, options: Any, said: str) -> 
     with pytest.raises(UsageError, match=said) as error:
         ranked(model, ["random"], **options)
     assert error.value.hint
+
+
+def test_limits_that_leave_nothing_are_refused_with_the_reason(model: pm.Model) -> None:
+    with pytest.raises(BudgetError, match="140 are of languages that may have no more") as error:
+        ranked(model, ["knn-uncertainty"], at_most=dict.fromkeys(SIZES, 0))
+    assert error.value.hint == "raise --at-most"
+    bought = Pool.of([e for e in parallel() if e.language == "en"], TASK)
+    with pytest.raises(BudgetError, match="40 are of groups bought before"):
+        ranked(model, ["random"], source=parallel(), exclude=[bought], one_of="number")
 
 
 def test_what_is_short_is_told(model: pm.Model) -> None:

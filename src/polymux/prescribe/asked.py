@@ -11,7 +11,7 @@ import numpy as np
 from polymux.prescribe.answer import Answer, prescription
 from polymux.prescribe.card import MAP_POINTS
 from polymux.prescribe.clock import Clock
-from polymux.prescribe.costs import Budgeting, is_limited, limits_on
+from polymux.prescribe.costs import Budgeting, is_limited, limits_on, refuse_empty
 from polymux.prescribe.ground import Aim, Aims, Ground, Sample
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.own import ask_own
@@ -81,10 +81,10 @@ def prescribe(
             limits, sizes[budget] = limits_on(ground.pool, budget, asked.budgeting)
     with clock.stage("choose"):
         found = choose_from(asked, sorted(set(sizes.values())), ground.pool, ground.screen, limits)
+        for choice in found.values():
+            refuse_empty(choice)
         if ground.alone is not None:
-            ground.alone.judge(
-                _streaming(asked), sorted(set(sizes.values())), asked.near_duplicates
-            )
+            ground.alone.judge(_streaming(asked), sizes, asked.near_duplicates)
     with clock.stage("explain"):
         wanted = [choice.rows for choice in found.values()]
         examples = ground.pool.examples(np.concatenate([*wanted, ground.sample_rows]))

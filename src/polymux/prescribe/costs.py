@@ -14,6 +14,7 @@ from jaxtyping import Int
 from polymux.errors import BudgetError, UsageError
 from polymux.prescribe.pools import EncodedPool
 from polymux.records import Example
+from polymux.selection import Choice
 from polymux.selection.limits import Limits, Terms
 
 UNITS = ("examples", "tokens", "characters", "minutes", "money")
@@ -21,6 +22,12 @@ ANY = "*"
 # A sign of a script that writes no spaces is a word by itself, with the marks on it.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 _WORDS = regex.compile(rf"[{_UNSPACED}]\p{{M}}*|[^\s{_UNSPACED}]+")
+# Why a ranking passed examples over, and what would let one in.
+_PASSED_OVER = {
+    "cost": ("cost more than the budget", "give a larger --budget"),
+    "at_most": ("are of languages that may have no more", "raise --at-most"),
+    "one_of": ("are of groups bought before", "choose without --one-of"),
+}
 # No unit is so fine that this is not nothing.
 _NOTHING = 1e-9
 
@@ -165,6 +172,17 @@ def limits_on(pool: EncodedPool, budget: int, told: Budgeting) -> tuple[Limits, 
         Limits(terms, float(budget), cheapest, told["at_least"], told["at_most"], taken),
         about,
     )
+
+
+def refuse_empty(choice: Choice) -> None:
+    """Refuse a choice of which the limits left nothing."""
+    if len(choice.rows) == 0:
+        passed = choice.facts.get("passed_over", {})
+        why = (f"{count:,} {_PASSED_OVER[name][0]}" for name, count in passed.items())
+        raise BudgetError(
+            f"the limits leave nothing to choose: {', '.join(why)}",
+            " or ".join(_PASSED_OVER[name][1] for name in passed),
+        )
 
 
 def _terms(
