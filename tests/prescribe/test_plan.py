@@ -28,8 +28,8 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
     assert refused.value.place == f"{path}:2"
 
 
-@pytest.mark.parametrize("data", [b"", b"language,count\n", b"\xff\xfe1,2\n"])
-def test_a_plan_of_nothing_or_of_other_bytes_is_refused(tmp_path: Path, data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"language,count\n", b"\xff\xfe1,2\n", b"x" * 200_000])
+def test_a_plan_of_nothing_or_that_is_no_csv_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "plan.csv"
     path.write_bytes(data)
     with pytest.raises(InputError):

@@ -17,7 +17,7 @@ _COUNT = re.compile(r"\d{1,12}")
 def read_plan(path: str | Path) -> dict[str, int]:
     """A CSV file `language,count` (a header is allowed) as counts."""
     counts: dict[str, int] = {}
-    for number, cells in enumerate(csv.reader(_text(path).splitlines()), 1):
+    for number, cells in enumerate(_rows(path), 1):
         if not cells or (number == 1 and cells[-1].strip() == "count"):
             continue
         told = [cell.strip() for cell in cells]
@@ -36,15 +36,18 @@ def read_plan(path: str | Path) -> dict[str, int]:
     return counts
 
 
-def _text(path: str | Path) -> str:
+def _rows(path: str | Path) -> list[list[str]]:
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
+        return list(csv.reader(Path(path).read_bytes().decode("utf-8-sig").splitlines()))
     except (FileNotFoundError, IsADirectoryError):
         hint = "give --plan a CSV file with lines language,count"
         raise InputError("there is no such file", hint, file=str(path)) from None
     except UnicodeDecodeError as error:
         where = f"byte {error.start} is not UTF-8"
         raise InputError(where, "save the plan as UTF-8", file=str(path)) from None
+    except csv.Error as error:
+        hint = "write lines language,count"
+        raise InputError(f"it is not CSV: {error}", hint, file=str(path)) from None
 
 
 def counts_of(folder: str | Path) -> dict[str, int]:
