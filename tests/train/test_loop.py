@@ -273,9 +273,9 @@ def test_short_of_memory_the_gradient_stays_the_same(fits: int) -> None:
     assert "out of memory" in fitted.notes[0]
 
 
-def test_one_row_that_does_not_fit_is_an_error() -> None:
+def test_one_row_that_does_not_fit_on_a_cpu_is_an_error() -> None:
     def starving(net: nn.Module, batch: Batch) -> Tensor:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
 
     with pytest.raises(WorkError, match="one example does not fit"):
         fit(small_net(), rows(), collate, starving, Recipe(0.1, 4, epochs=1), device="cpu")

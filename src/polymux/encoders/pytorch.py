@@ -133,7 +133,7 @@ def _run(loaded: Loaded, rows: Rows, start: int, stop: int) -> list[Outputs]:
     try:
         return [_forward(loaded, rows, start, stop)]
     except RuntimeError as error:
-        if not _is_memory(error):
+        if not is_memory(error):
             raise
     if stop - start == 1:
         raise WorkError(
@@ -150,7 +150,8 @@ def _run(loaded: Loaded, rows: Rows, start: int, stop: int) -> list[Outputs]:
     return [*_run(loaded, rows, start, half), *_run(loaded, rows, half, stop)]
 
 
-def _is_memory(error: RuntimeError) -> bool:
+def is_memory(error: RuntimeError) -> bool:
+    """Whether it says that the device, or the machine, has no memory left."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 

@@ -21,7 +21,7 @@ from accelerate.tracking import filter_trackers
 from accelerate.utils import ProjectConfiguration
 from torch import Tensor, nn
 
-from polymux.encoders.pytorch import device_named
+from polymux.encoders.pytorch import device_named, is_memory
 from polymux.errors import UsageError, WorkError
 from polymux.progress import Progress
 from polymux.train.checkpoint import Checkpoint
@@ -122,7 +122,9 @@ class Trainer:
                 torch.cuda.manual_seed(seed)
             try:
                 return self._step(micro)
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not is_memory(error):
+                    raise
                 largest = max(map(len, micro))
                 if largest == 1:
                     raise WorkError(
