@@ -157,6 +157,12 @@ def test_a_plan_gives_its_counts_and_others_fill_what_a_language_lacks() -> None
         {"budget": 5, "strategy": "magic"},
         {"budget": 5, "strategy": "egalitarian"},
         {"budget": 5, "strategy": "plan"},
+        {
+            "budget": 5,
+            "strategy": "plan",
+            "languages": ["a", "b"] * 10,
+            "quotas": {"a": -2, "b": 9},
+        },
     ],
 )
 def test_an_option_without_sense_is_refused_with_its_fix(option: dict[str, object]) -> None:
@@ -172,6 +178,8 @@ def test_a_strategy_of_ones_own_is_asked_by_name(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setitem(STRATEGIES, "shortest", shortest)
     w = world(50)
+    with pytest.raises(UsageError, match="no more than the budget"):
+        select_encoded(*arrays(w), budget=4, strategy="shortest", near_duplicates=0.1)
     chosen = select_encoded(*arrays(w), budget=4, strategy="shortest")
     assert chosen.tolist() == np.argsort(np.linalg.norm(w.embeddings, axis=1))[:4].tolist()
 
@@ -183,6 +191,10 @@ def test_a_strategy_of_ones_own_is_asked_by_name(monkeypatch: pytest.MonkeyPatch
         (lambda s, t, b, seed: np.arange(b + 1), "not 4"),
         (lambda s, t, b, seed: np.arange(b) + 1000, "outside"),
         (lambda s, t, b, seed: np.linspace(0, 1, b), "whole numbers"),
+        (lambda s, t, b, seed: None, "whole numbers"),
+        (lambda s, t, b, seed: {0, 1, 2, 3}, "whole numbers"),
+        (lambda s, t, b, seed: list("0123"), "whole numbers"),
+        (lambda s, t, b, seed: [[0, 1], [2]], "whole numbers"),
     ],
 )
 def test_a_strategy_of_ones_own_is_held_to_the_rules(monkeypatch, wrong, what: str) -> None:

@@ -13,7 +13,14 @@ from jaxtyping import Float, Int, UInt64
 
 from polymux.errors import UsageError
 from polymux.records import SHARD_SIZE, Encodings
-from polymux.selection.arrays import finite, given_hashes, one_each, row_hashes, vector_hashes
+from polymux.selection.arrays import (
+    finite,
+    given_hashes,
+    one_each,
+    positions,
+    row_hashes,
+    vector_hashes,
+)
 from polymux.selection.ask import (
     Arrays,
     Ask,
@@ -222,24 +229,8 @@ def choose_own(
     rule: OwnStrategy, name: str, budget: int, seed: int, source: Arrays, target: Arrays
 ) -> Int[np.ndarray, "chosen"]:
     """Ask a function of the user's own and hold it to the rules: positions in `source`."""
-    positions = np.asarray(rule(source, target, budget, seed))
     size = len(source.hashes)
-    faults = [
-        (positions.ndim != 1 or positions.dtype.kind not in "iu", "did not return whole numbers"),
-        (len(np.unique(positions)) != positions.size, "chose an example twice"),
-        (positions.size != min(budget, size), f"chose {positions.size}, not {min(budget, size)}"),
-        (
-            positions.size > 0 and (positions.min() < 0 or positions.max() >= size),
-            f"chose a position outside 0..{size - 1}",
-        ),
-    ]
-    for is_fault, what in faults:
-        if is_fault:
-            raise UsageError(
-                f"the strategy {name!r} {what}",
-                "return min(budget, len(source.hashes)) different positions, best first",
-            )
-    return positions.astype(np.int64)
+    return positions(name, rule(source, target, budget, seed), min(budget, size), size)
 
 
 def select_encoded(
@@ -296,6 +287,11 @@ def select_encoded(
     check(ask, near_duplicates)
     rule = find_strategy(strategy)
     if not isinstance(rule, Strategy):
+        if near_duplicates is not None:
+            raise UsageError(
+                f"{strategy!r} is a strategy of your own: it is asked for no more than the budget",
+                "drop near_duplicates, and leave out in the strategy what is too near",
+            )
         source = Arrays(embeddings, uncertainty, named or no_language * count, hashes)
         unsure = np.full(len(aim), np.nan)
         target = Arrays(aim, unsure, ask.target_languages, ask.target_hashes)

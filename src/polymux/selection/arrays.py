@@ -66,6 +66,28 @@ def given_hashes(keys: np.ndarray, count: int) -> Hashes:
     return array.astype(np.uint64)
 
 
+def positions(name: str, told: object, wanted: int, size: int) -> Int[np.ndarray, "wanted"]:
+    """What a strategy of the user's own returned: `wanted` different positions in a pool."""
+    try:
+        array = np.asarray(told)
+    except ValueError:  # lists of unlike lengths
+        array = np.empty(())
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        fault = "did not return whole numbers"
+    elif len(np.unique(array)) != array.size:
+        fault = "chose an example twice"
+    elif array.size != wanted:
+        fault = f"chose {array.size}, not {wanted}"
+    elif not ((array >= 0) & (array < size)).all():
+        fault = f"chose a position outside 0..{size - 1}"
+    else:
+        return array.astype(np.int64)
+    raise UsageError(
+        f"the strategy {name!r} {fault}",
+        "return min(budget, len(source.hashes)) different positions, best first",
+    )
+
+
 def row_hashes(rows: Int[np.ndarray, "n"]) -> Hashes:
     """The row number in place of content hashes that nobody gave."""
     return np.stack([rows, np.zeros_like(rows)], axis=1).astype(np.uint64)

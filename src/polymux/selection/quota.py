@@ -57,6 +57,11 @@ def scaled(quotas: Mapping[str, int], budget: int) -> dict[str, int]:
         raise UsageError(
             "the plan asks for no example at all", "give counts above 0: language,count"
         )
+    for name, count in quotas.items():
+        if count < 0:
+            raise UsageError(
+                f"the plan asks for {count} examples of {name!r}", "give counts from 0"
+            )
     exact = {name: count * budget / total for name, count in quotas.items()}
     whole = {name: int(share) for name, share in exact.items()}
     left = budget - sum(whole.values())
