@@ -9,7 +9,8 @@ import pytest
 from tests.selection.worlds import World, world
 
 from polymux.records import SHARD_SIZE
-from polymux.selection import METRICS, Choice, select_encoded
+from polymux.selection import METRICS, Choice, Limits, select_encoded
+from polymux.selection.limits import Terms, trimmed
 from polymux.selection.near_duplicates import RANKS_AT_ONCE, apart
 
 
@@ -53,16 +54,37 @@ def test_a_large_distance_holds_a_part_of_the_pool_and_never_all_of_it() -> None
     encodings = w.encodings()
     ask = w.ask(10, depth=2 * len(w))
     tracemalloc.start()
-    chosen = apart(Choice(np.arange(len(w))), 1e6, 10, ask, encodings.take)
+    chosen = apart(np.arange(len(w)), 1e6, 10, ask, encodings.take)
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
-    assert chosen.rows.tolist() == [0]
+    assert chosen.tolist() == [0]
     # A shard of them takes 4 MB, all of them 20 MB and 40 MB as float64.
     assert peak < 25
 
 
 def test_nothing_asked_for_is_answered_by_nothing() -> None:
     w = world(3)
-    none = Choice(np.empty(0, dtype=np.int64))
-    chosen = apart(none, 0.5, 0, w.ask(0), w.encodings().take)
-    assert chosen.rows.tolist() == []
+    none = np.empty(0, dtype=np.int64)
+    assert apart(none, 0.5, 0, w.ask(0), w.encodings().take).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("where", "budget", "limited", "kept", "passed_over"),
+    [
+        ([0] * 10, 5, False, [0], 9),
+        ([0, 0, 1, 1, 2, 2], 2, False, [0, 2], 1),
+        ([0, 0, 1, 1, 2, 2], 2, True, [0, 2], 1),
+        ([0, 0, 1, 1, 2, 2], 6, True, [0, 2, 4], 3),
+    ],
+)
+def test_as_many_are_told_as_were_passed_over(
+    where: list[int], budget: int, limited: bool, kept: list[int], passed_over: int
+) -> None:
+    """Up to the last that was chosen; where the ranking ends first, all of them."""
+    w = world(len(where), dim=1)
+    w.embeddings[:] = np.array(where)[:, None]
+    free = Limits(lambda rows: Terms(np.ones(len(rows)), [""] * len(rows), [None] * len(rows)))
+    ranking, limits = Choice(np.arange(len(w))), free if limited else None
+    found = trimmed(ranking, 0.5, limits, w.ask(budget, depth=len(w) + 1), w.encodings().take)
+    assert found is not None
+    assert (found.rows.tolist(), found.facts["near_duplicates"]) == (kept, passed_over)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -120,12 +120,21 @@ def trimmed(
     choice: Choice, near_duplicates: float | None, limits: Limits | None, ask: Ask, fetch: Fetch
 ) -> Choice | None:
     """What of a ranking may be chosen; None where a longer ranking is needed to say."""
-    is_whole = len(choice.rows) < ask.depth
-    is_full = True
+    ranked, is_full = choice.rows, True
+    is_whole = len(ranked) < ask.depth
     if near_duplicates is not None:
-        most = ask.budget if limits is None else len(choice.rows)
-        choice = apart(choice, near_duplicates, most, ask, fetch)
+        most = ask.budget if limits is None else len(ranked)
+        choice = replace(choice, rows=apart(ranked, near_duplicates, most, ask, fetch))
         is_full = len(choice.rows) >= ask.budget
+    left = choice.rows
     if limits is not None:
         choice, is_full = within(choice, ask.budget, limits)
-    return choice if is_full or is_whole else None
+    if not (is_full or is_whole):
+        return None
+    if near_duplicates is not None:
+        # What is full looks no further than the last that it took.
+        last = np.flatnonzero(np.isin(ranked, choice.rows)).max(initial=-1)
+        seen = ranked[: last + 1] if is_full else ranked
+        near = int((~np.isin(seen, left)).sum())
+        choice = replace(choice, facts={**choice.facts, "near_duplicates": near})
+    return choice

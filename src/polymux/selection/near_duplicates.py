@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from polymux.records import SHARD_SIZE
-from polymux.selection.ask import Ask, Choice, Fetch
+from polymux.selection.ask import Ask, Fetch
 from polymux.selection.distance import Target
 
 # Ranks compared at once with what was kept before and among themselves.
 RANKS_AT_ONCE = 512
 
 
-def apart(choice: Choice, least: float, most: int, ask: Ask, fetch: Fetch) -> Choice:
+def apart(
+    rows: Int[np.ndarray, "n"], least: float, most: int, ask: Ask, fetch: Fetch
+) -> Int[np.ndarray, "kept"]:
     """The ranking without what is nearer than `least` to something kept before it, at most `most`.
 
     Embeddings of what is kept are held, and of as many ranks at once as there is budget.
@@ -21,8 +23,8 @@ def apart(choice: Choice, least: float, most: int, ask: Ask, fetch: Fetch) -> Ch
     kept: list[int] = []
     held: Float[np.ndarray, "most dim"] = np.empty((0, 0))
     step = max(SHARD_SIZE, ask.budget)
-    for first in range(0, len(choice.rows), step):
-        embeddings = fetch(choice.rows[first : first + step]).embeddings
+    for first in range(0, len(rows), step):
+        embeddings = fetch(rows[first : first + step]).embeddings
         if first == 0:
             held = np.empty((most, embeddings.shape[1]), dtype=embeddings.dtype)
         for start in range(0, len(embeddings), RANKS_AT_ONCE):
@@ -31,8 +33,8 @@ def apart(choice: Choice, least: float, most: int, ask: Ask, fetch: Fetch) -> Ch
             held[len(kept) : len(kept) + len(new)] = block[new]
             kept += [first + start + position for position in new]
             if len(kept) == most:
-                return _without(choice, kept)
-    return _without(choice, kept)
+                return rows[kept]
+    return rows[kept]
 
 
 def _new(
@@ -49,8 +51,3 @@ def _new(
         if not among[position, new].any():
             new.append(position)
     return new
-
-
-def _without(choice: Choice, kept: list[int]) -> Choice:
-    passed_over = kept[-1] + 1 - len(kept) if kept else 0
-    return Choice(choice.rows[kept], {**choice.facts, "near_duplicates": passed_over})
