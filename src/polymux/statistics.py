@@ -57,11 +57,6 @@ class Difference:
         """Ours minus theirs, on all sentences and seeds."""
         return self.ours - self.theirs
 
-    @property
-    def tells_of_training(self) -> bool:
-        """Whether the interval holds what another training would change."""
-        return min(self.our_seeds, self.their_seeds) > 1
-
 
 @dataclass(frozen=True, slots=True)
 class Clustered:

@@ -68,7 +68,7 @@ def test_more_rows_and_targets_than_a_tile_are_bounded_and_measured_alike(distan
     target = Target.of(t.astype(np.float32), distance)
     exact = target.all(x.astype(np.float32))
     seen = np.zeros(exact.shape, dtype=int)
-    for rows, targets, lowest, highest in target.bounds(x.astype(np.float32), 700):
+    for rows, targets, lowest, highest in target.bounds(x.astype(np.float32)):
         seen[rows, targets] += 1
         assert (lowest <= exact[rows, targets]).all()
         assert (exact[rows, targets] <= highest).all()

@@ -14,10 +14,15 @@ from polymux.records import Encodings, Example
 CORES = 4
 
 
+def said_threads() -> int | None:
+    """What OMP_NUM_THREADS says; None where it says no number above 0."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return (int(said) or None) if said.isdecimal() else None
+
+
 def threads_of(cores: float) -> int:
     """Threads of a worker with so many cores; whoever says how many means the workers too."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(int(cores), CORES, int(said) if said.isdecimal() else CORES))
+    return max(1, min(int(cores), CORES, said_threads() or CORES))
 
 
 class Worker:

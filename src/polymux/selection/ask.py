@@ -62,8 +62,9 @@ Fetch = Callable[[Int[np.ndarray, "m"]], Encodings]
 class Strategy:
     """A rule that streams: the summary it needs, and how it decides from it.
 
-    `begin(ask, size)` makes an empty summary; `size` is None at first and doubles after `decide`
-    answered None, which says that the summary was too small. `fetch` gives the encodings of rows.
+    `begin(ask, size)` makes an empty summary; `size` is how many neighbours it holds of each
+    target, None as many as will most likely do. `decide` answers None where that was too few, and
+    is asked again with `growth` (of `choose`) times as many. `fetch` gives the encodings of rows.
     """
 
     about: str

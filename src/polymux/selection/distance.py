@@ -51,7 +51,7 @@ def _as_is(vectors: Vectors) -> Vectors:
 def _unit(vectors: Vectors) -> Vectors:
     wide = _as_is(vectors)
     norms = np.sqrt(np.square(wide).sum(axis=-1, keepdims=True))
-    # A zero vector has no direction: it stays zero, at distance 1/2 of everything.
+    # A zero vector has no direction: it stays zero, at distance 1/2 of what has one.
     return wide / np.where(norms == 0, 1.0, norms)
 
 
@@ -137,14 +137,14 @@ class Target:
         return squares, sizes
 
     def bounds(
-        self, embeddings: Vectors, width: int = TILE
+        self, embeddings: Vectors
     ) -> Iterator[
         tuple[slice, slice, Float[np.ndarray, "rows part"], Float[np.ndarray, "rows part"]]
     ]:
         """Tile by tile (rows, targets): the least and the largest that each distance can be."""
         for rows in _slices(len(embeddings), TILE):
             x = self.metric.prepare(embeddings[rows]) - self.centre
-            for targets in _slices(len(self.vectors), min(width, TILE)):
+            for targets in _slices(len(self.vectors), TILE):
                 squares, slack = self._screened(x, targets)
                 highest = self.metric.finish(squares + slack)
                 np.subtract(squares, slack, out=squares)

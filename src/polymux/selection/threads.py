@@ -6,16 +6,15 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from polymux.engines.worker import said_threads
+
 # Numbers in a pass below which another thread costs more than it saves.
 WORTH_A_THREAD = 2**18
 
 
 def count() -> int:
     """As many threads as BLAS takes: what OMP_NUM_THREADS says, else one a core."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdecimal() and int(told) > 0:
-        return int(told)
-    return os.cpu_count() or 1
+    return said_threads() or os.cpu_count() or 1
 
 
 def spread(work: Callable[[slice], object], size: int, step: int, numbers: int) -> None:

@@ -1,8 +1,8 @@
 """Encodings by content: STORE/<model fingerprint>/<shard fingerprint>.parquet.
 
 Both fingerprints are hashes of content, so a renamed file hits and a changed one misses. A file is
-written to a temporary sibling and renamed; a checksum in its footer covers every column; what is
-damaged or foreign is set aside and encoded again.
+written to a temporary sibling and renamed; a checksum in its footer covers every column but the row
+numbers, which anyone can count; what is damaged or foreign is set aside and encoded again.
 """
 
 from __future__ import annotations
