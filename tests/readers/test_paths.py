@@ -169,6 +169,24 @@ def test_urls_are_files_folders_and_globs(memory: str):
     ]
 
 
+def test_a_glob_stands_anywhere_in_a_chain_of_protocols(corpus: Path):
+    chain = f"simplecache::file://{corpus}/ud/*/train.jsonl"
+    examples = list(read(chain, task="text-classification", language="folder"))
+    assert [(e.id, e.file, e.fields["text"]) for e in examples] == [
+        (f"{code}/train.jsonl#1", chain.replace("*", code), f"{code}/train")
+        for code in ("de", "ur")
+    ]
+    assert ids(f"simplecache::file://{corpus}/ud/de") == ["dev.jsonl#1", "train.jsonl#1"]
+    for nothing in ("simplecache::none*.jsonl", f"simplecache::file://{corpus}/none*.jsonl"):
+        with pytest.raises(InputError, match="nothing matches this glob"):
+            ids(nothing)
+
+
+def test_a_folder_whose_name_begins_with_http_is_no_address(corpus: Path):
+    (corpus / "ud").rename(corpus / "http_ud")
+    assert ids("http_ud/*/train.jsonl") == ["de/train.jsonl#1", "ur/train.jsonl#1"]
+
+
 def test_an_archive_is_read_where_it_lies(corpus: Path):
     import zipfile
 

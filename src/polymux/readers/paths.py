@@ -21,6 +21,7 @@ from polymux.readers.streams import COMPRESSED
 _MAGIC = re.compile(r"[*?[]")
 _HUB = "hf://"
 _LOCAL = {"file", "local", "memory"}
+_WEB = ("http://", "https://")  # where a ? begins what is asked
 
 
 def find(path: str, notes: Notes, suffixes: Collection[str], *, offline: bool) -> list[Source]:
@@ -48,7 +49,8 @@ def _found(
         return [_source(system, path, location, PurePosixPath(location).name, notes)]
     if system.isdir(location):
         return _folder(system, path, location, "", notes, suffixes)
-    if _MAGIC.search(path) and not path.startswith("http"):
+    _, place, _ = _parts(path)
+    if _MAGIC.search(place) and not place.startswith(_WEB):
         found = _glob(system, path, notes, suffixes)
         if found:
             return found
@@ -189,7 +191,7 @@ def _saved(path: str, places: Collection[str]) -> list[str]:
 
 def _glob(system: Any, path: str, notes: Notes, suffixes: Collection[str]) -> list[Source]:
     """What a glob matches: files, and the files below folders."""
-    head, mark, chain = path.partition("::")
+    before, head, behind = _parts(path)
     parts = head.split("/")
     depth = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
     root = "/".join(parts[:depth])
@@ -199,11 +201,11 @@ def _glob(system: Any, path: str, notes: Notes, suffixes: Collection[str]) -> li
     found: list[Source] = []
     for place in sorted(system.glob(pattern)):
         rest = place[len(base) :].lstrip("/")
-        shown = f"{root}/{rest}" if depth else rest
+        shown = before + (f"{root}/{rest}" if depth else rest) + behind
         if system.isdir(place):
-            found += _folder(system, shown + mark + chain, place, f"{rest}/", notes, suffixes)
+            found += _folder(system, shown, place, f"{rest}/", notes, suffixes)
         else:
-            found.append(_source(system, shown + mark + chain, place, rest, notes))
+            found.append(_source(system, shown, place, rest, notes))
     return found
 
 
@@ -217,8 +219,19 @@ def _hub(path: str, notes: Notes, *, offline: bool) -> Source:
 
 
 def _join(path: str, rest: str) -> str:
-    head, mark, chain = path.partition("::")
-    return (f"{head.rstrip('/')}/{rest}" if rest else head) + mark + chain
+    before, head, behind = _parts(path)
+    return before + (f"{head.rstrip('/')}/{rest}" if rest else head) + behind
+
+
+def _parts(path: str) -> tuple[str, str, str]:
+    """The place that a chain of protocols ends at, and what stands before and behind it.
+
+    `simplecache::` names no place of its own; `zip://a.csv::all.zip` is a place in another.
+    """
+    links = path.split("::")
+    at = next((number for number, link in enumerate(links) if "/" in link), len(links) - 1)
+    before, behind = links[:at], links[at + 1 :]
+    return "".join(f"{link}::" for link in before), links[at], "".join(f"::{x}" for x in behind)
 
 
 def _nothing(system: Any, path: str, location: str) -> InputError:
