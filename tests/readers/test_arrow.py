@@ -190,6 +190,35 @@ def test_a_data_set_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
     assert error.value.file == "hf://owner/name:train"
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        RuntimeError("Dataset scripts are no longer supported"),
+        datasets.exceptions.DatasetGenerationError("An error occurred"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_a_data_set_that_cannot_be_made_is_an_error(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+):
+    hub(monkeypatch, lambda _: fault)
+    with pytest.raises(InputError, match=str(fault)):
+        list(read("hf://owner/name:train", task=TOKENS))
+
+
+def test_a_data_set_that_breaks_while_it_is_read_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    data = tagged()
+    hub(monkeypatch, lambda _: data)
+
+    def breaks(**options: int) -> Any:
+        raise pa.ArrowInvalid("a damaged shard")
+
+    monkeypatch.setattr(data, "with_format", lambda _: data)
+    monkeypatch.setattr(data, "iter", breaks)
+    with pytest.raises(InputError, match="a damaged shard"):
+        list(read("hf://owner/name:train", task=TOKENS))
+
+
 @pytest.mark.parametrize("library", [False, True])
 def test_offline_never_asks_the_hub(library: bool, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", library)

@@ -26,6 +26,13 @@ def one(folder: Path, record: dict[str, Any], task: str = TEXT, **options: Any) 
     [
         (TEXT, {"sentence": "a", "label": "x"}, {"text": "a"}, "x"),
         (TEXT, {"text": "a", "text_pair": "b"}, {"text": "a", "text_pair": "b"}, None),
+        (TEXT, {"text": "a", "text_pair": "", "label": "x"}, {"text": "a"}, "x"),
+        (
+            QUESTION,
+            {"question": "?", "context": "as in [1]", "answers": "[1]"},
+            {"question": "?", "context": "as in [1]"},
+            {"text": ["[1]"], "answer_start": [6]},
+        ),
         (
             TEXT,
             {"premise": "a", "hypothesis": "b", "label": 2},
@@ -141,6 +148,7 @@ def test_a_name_that_is_no_field_of_the_task_is_refused(tmp_path: Path):
             {"question": "?", "context": "c", "answers": [{"text": "c", "answer_start": "0"}]},
             "an answer_start is '0'",
         ),
+        (QUESTION, {"question": "?", "context": "c", "answers": "[1]"}, "an answer has no text"),
     ],
 )
 def test_what_nobody_can_use_is_refused(

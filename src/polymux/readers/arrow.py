@@ -66,12 +66,19 @@ def hub(source: Source, task: str, fields: Mapping[str, str]) -> Iterator[Record
     name, _, split = source.location.removeprefix("hf://").partition(":")
     try:
         data = _load(name, split or None)
-    except (OSError, ValueError) as error:
+        yield from _rows(source, data)
+    except (*_damage(), RuntimeError, datasets.exceptions.DatasetsError) as error:
         yield source.bad(
             f"the data set cannot be loaded: {error}",
-            "hf://name, hf://owner/name, with /config and :split behind",
+            "hf://name, hf://owner/name, with /config and :split behind; one that brings a script "
+            "is to be downloaded and given as files",
         )
-        return
+
+
+def _rows(source: Source, data: Any) -> Iterator[Record | InputError]:
+    """The rows of the one split."""
+    import datasets
+
     if isinstance(data, datasets.DatasetDict):
         if len(data) > 1:
             yield source.bad(

@@ -189,7 +189,7 @@ def _texts(
     for name in names:
         field = name.rstrip("?")
         column = plan.columns.get(field)
-        if column is None or (name.endswith("?") and values[column] is None):
+        if column is None or (name.endswith("?") and values[column] in (None, "")):
             continue
         fields[field] = _text(field, values[column])
     return fields

@@ -69,10 +69,15 @@ def of_question(value: Any, context: str, counts: Counter[str]) -> dict[str, lis
 
     An empty list says that the context holds no answer (SQuAD v2); null says that nobody looked.
     """
-    value = decoded(value)
     if value is None or value == "":
         return None
-    pairs = _pairs(value)
+    try:
+        pairs = _pairs(decoded(value))
+    except InputError:
+        # An answer may read like JSON, as "[1]" does.
+        if not isinstance(value, str) or value not in context:
+            raise
+        pairs = [(value, None)]
     placed = []
     for text, start in pairs:
         if not text:
