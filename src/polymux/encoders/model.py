@@ -35,7 +35,8 @@ MAX_LENGTH = {
 class Model:
     """A model with a trained head for a task, and how it reads.
 
-    Everything is checked when it is made; weights are loaded when they are first needed.
+    Everything is checked when it is made. Weights are loaded when they are first needed, and once
+    on a machine before, where the backend `auto` tries what is fastest.
 
     Raises:
         ModelError: no model, no trained head for the task, no fast tokenizer, pickled weights.
@@ -70,9 +71,9 @@ class Model:
         """What it was allowed that can run code."""
         self._offline = offline
         self._facts = look_at(path, **self.safety, offline=offline)
-        self._begin(backend, device, batch_tokens)
         self.labels = checks.labels_of(self._facts, task)
         """By class number; none for question answering."""
+        self._begin(backend, device, batch_tokens)
         self.notes: list[str] = []
         """What a person should know of how the model reads."""
         if checks.has_generic_names(self.labels):

@@ -171,9 +171,7 @@ def _forward(loaded: Loaded, rows: Rows, start: int, stop: int) -> Outputs:
     return means_BD, logits_QC.float()
 
 
-def batch_of(
-    features: Sequence[Feature], padding: int, device: torch.device | str = "cpu"
-) -> dict[str, torch.Tensor]:
+def batch_of(features: Sequence[Feature], padding: int) -> dict[str, torch.Tensor]:
     """What a model reads: ids, mask and (where it has them) segment ids, padded on the right."""
     shape = len(features), max(len(f.input_ids) for f in features)
     ids = np.full(shape, padding, dtype=np.int64)
@@ -187,7 +185,7 @@ def batch_of(
     arrays = {"input_ids": ids, "attention_mask": mask}
     if features[0].type_ids is not None:
         arrays["token_type_ids"] = types
-    return {name: torch.from_numpy(values).to(device) for name, values in arrays.items()}
+    return {name: torch.from_numpy(values) for name, values in arrays.items()}
 
 
 @contextmanager
