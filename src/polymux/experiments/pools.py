@@ -111,8 +111,8 @@ class Corpora:
                 f"there is text to choose from in: {', '.join(self.languages)}",
             )
         aside = {language: self._carved(language, told) for language in told.target}
-        files = [(language, self.split("train", language)) for language in named]
         own = {language: self._own(language, aside[language]) for language in told.target}
+        files = [(name, own[name] if name in own else self.split("train", name)) for name in named]
         if told.mixed:
             files += [(f"{t} mixed", _share(own[t], told.mixed)) for t in told.target]
         gold = [(language, some) for language, some in own.items() if some]
