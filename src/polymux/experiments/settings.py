@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from polymux import selection, toml
 from polymux.encoders.facts import may_be_on_hub
@@ -211,8 +219,9 @@ class Experiment(_Section):
                 raise ValueError(
                     f"without data.target, configurations.{name} needs carved or sample"
                 )
-            if "plan" in self.strategies and not told.plan:
-                raise ValueError(f"the strategy plan needs configurations.{name}.plan")
+            planned = [s for s in self.strategies if self.rule(s).strategy == "plan"]
+            if planned and not told.plan:
+                raise ValueError(f"the strategy {planned[0]} needs configurations.{name}.plan")
         return self
 
     def pairs(self, name: str, targets: int) -> tuple[tuple[int, int], ...]:
@@ -263,6 +272,7 @@ def read_experiment(path: str | Path, more: Sequence[str] = ()) -> Experiment:
 
     Raises:
         InputError: it is not there, is no TOML, or says something that cannot be.
+        UsageError: one of `more` cannot take part.
     """
     known = presets()
     place = known.get(str(path), Path(path))
@@ -272,11 +282,15 @@ def read_experiment(path: str | Path, more: Sequence[str] = ()) -> Experiment:
         absent=f"give the path of a .toml file, or one of: {', '.join(known)}",
         reference="docs/reference/experiments.md tells of every setting",
     )
-    for name in more:
-        find_strategy(told.rule(name).strategy)
     named = {"name": place.stem} if told.name == "experiment" else {}
-    together = tuple(dict.fromkeys((*told.strategies, *more)))
-    return told.model_copy(update={**named, "strategies": together})
+    together = {"strategies": tuple(dict.fromkeys((*told.strategies, *more)))}
+    try:
+        return Experiment.model_validate(told.model_dump(exclude_unset=True) | named | together)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(
+            f"{', '.join(more)} cannot take part: {said}", f"leave it out, or change {place}"
+        ) from error
 
 
 def folder_of(experiment: str | Path) -> Path:
