@@ -238,6 +238,23 @@ def test_in_rounds_the_model_of_the_last_one_chooses_and_no_label_is_bought_twic
     assert without_seconds(repeated.rows) == without_seconds(made.rows)
 
 
+def test_rounds_go_on_with_all_labels_once_a_pool_runs_out(corpora, tmp_path) -> None:
+    here = tmp_path / "corpora"
+    shutil.copytree(corpora, here, ignore=shutil.ignore_patterns("whole", "killed"))
+    changes = {
+        "rounds": True,
+        "budgets": [10, 20, 30],
+        "strategies": ["random", "gold"],
+        "configurations": {"one": {"target": ["hi"], "source": ["fr"]}},
+        "choice_seeds": [1],
+        "train_seeds": [1],
+    }
+    made = simulate(write_experiment(here, **changes), tmp_path / "out", workers=1, device="cpu")
+    labels = {(row["strategy"], row["round"]): row["labels"] for row in made.rows}
+    assert [labels["random", number] for number in (1, 2, 3)] == [10, 20, 20]
+    assert [labels["gold", number] for number in (1, 2, 3)] == [10, 14, 14]
+
+
 def test_a_choice_copied_by_its_languages_has_their_counts(corpora, tmp_path) -> None:
     here = tmp_path / "corpora"
     shutil.copytree(corpora, here, ignore=shutil.ignore_patterns("whole", "killed"))
@@ -268,6 +285,7 @@ def test_what_would_be_done_is_counted_without_a_model(corpora) -> None:
 def test_targets_are_carved_from_train_mixed_in_or_given(corpora) -> None:
     configurations = {
         "carved": {"target": ["hi"], "carved": 5, "mixed": 1.0},
+        "named": {"target": ["hi"], "carved": 4, "source": ["hi", "de"]},
         "given": {"target": ["ur"], "sample": "hi/dev.conll", "source": ["es"]},
     }
     experiment = Experiment.model_validate(told(configurations=configurations))
@@ -279,6 +297,9 @@ def test_targets_are_carved_from_train_mixed_in_or_given(corpora) -> None:
     own = {one.id for one in carved.source if one.language == "hi"}
     assert len(own) == 14 - 5
     assert not own & sample
+    named = corpus.setting("named")
+    assert {one.language for one in named.source} == {"de", "hi"}
+    assert not {one.id for one in named.source} & {one.id for one in named.target}
     given = corpus.setting("given")
     assert {one.language for one in given.source} == {"es"}
     assert len(list(given.target)) == 12
@@ -306,6 +327,10 @@ def test_targets_are_carved_from_train_mixed_in_or_given(corpora) -> None:
             "in rounds no choice is copied",
         ),
         ({"strategies": ["plan", "knn-uncertainty"]}, r"needs configurations\.one\.plan"),
+        (
+            {"strategies": ["mine", "random"], "variants": {"mine": {"strategy": "plan"}}},
+            r"the strategy mine needs configurations\.one\.plan",
+        ),
     ],
 )
 def test_what_cannot_be_is_told_by_its_key(corpora, tmp_path, changes, said) -> None:
@@ -323,6 +348,28 @@ def test_a_start_model_that_was_made_otherwise_is_refused(whole, corpora, tmp_pa
             simulate(write_experiment(corpora, models=models), out, workers=1, device="cpu")
     finally:
         write_experiment(corpora)
+
+
+def test_a_misspelt_preset_of_a_start_model_is_no_reason_to_delete_anything(
+    corpora, tmp_path
+) -> None:
+    models = told()["models"]
+    models["tiny"]["training"]["preset"] = "smal"
+    try:
+        file = write_experiment(corpora, models=models)
+        with pytest.raises(UsageError, match="no preset 'smal'") as raised:
+            simulate(file, tmp_path / "out", workers=1, device="cpu")
+    finally:
+        write_experiment(corpora)
+    assert "delete" not in raised.value.hint
+
+
+@pytest.mark.parametrize("more", ["plan", "same-distribution", "best-of-all"])
+def test_strategies_that_are_named_besides_are_checked_like_those_of_the_file(
+    corpora, more: str
+) -> None:
+    with pytest.raises(UsageError, match=f"{more} cannot take part"):
+        read_experiment(corpora / "miniature.toml", [more])
 
 
 def test_renamed_rows_have_their_new_name(whole, corpora, tmp_path) -> None:

@@ -15,7 +15,8 @@ from polymux.experiments.cells import Cell, Row, Scored, chosen_ids, keep, score
 from polymux.experiments.choosing import choose
 from polymux.experiments.pools import Corpora, Setting
 from polymux.experiments.settings import Experiment, Training
-from polymux.records import Example, Pool
+from polymux.prescribe.hashes import HashSet
+from polymux.records import Example, Pool, content_hashes
 from polymux.train import train
 
 
@@ -147,8 +148,13 @@ def _next(
     labelled: Sequence[Example],
     device: str,
 ) -> list[str]:
-    """What a round adds, chosen by the last round's model."""
+    """What a round adds, chosen by the last round's model; nothing once all are labelled."""
     experiment = corpora.experiment
+    is_gold = experiment.rule(cell.strategy).strategy == "gold"
+    known = HashSet()
+    known.add(content_hashes(labelled))
+    if not known.add(content_hashes(list((is_gold and setting.gold) or setting.source))).any():
+        return []
     made = choose(
         experiment,
         cell.configuration,

@@ -175,6 +175,9 @@ def _started(work: _Work, name: str) -> str:
             labels=work.corpora.labels or None,
         )
     except UsageError as error:
+        # What is wrong with the settings names no folder.
+        if str(work.out / "models") not in error.what:
+            raise
         raise UsageError(
             f"models.{name} was made otherwise: {error.what}",
             f"give --out another folder, or delete {work.out}",
@@ -187,21 +190,16 @@ def _asked(work: _Work, starts: Mapping[str, str]) -> Iterator[_Asked]:
     told = work.experiment
     prints = {name: work.loaded(name, path).fingerprint for name, path in starts.items()}
     for model in told.models:
+        how, chooser = told.further(model), prints[told.chooser or model]
+        trained = how.model_dump(exclude_defaults=True), told.continued
         for name in told.configurations:
             setting = work.corpora.setting(name)
-            how = told.further(model)
             made_of = _name(prints[model], setting.fingerprint, how.max_length, how.stride)
             yield _Asked(Cell(model, name, UNTOUCHED, None, None, 0, 0), setting, made_of)
             for strategy in told.strategies:
                 if told.rule(strategy).strategy == "gold" and setting.gold is None:
                     continue
-                decides = (
-                    made_of,
-                    prints[told.chooser or model],
-                    how.model_dump(exclude_defaults=True),
-                    told.continued,
-                    _rule(told, name, strategy),
-                )
+                decides = (made_of, chooser, *trained, _rule(told, name, strategy))
                 for cell in _cells(told, model, name, strategy, setting):
                     # Of a campaign, the rounds before decide too.
                     before = told.budgets[: cell.round] if told.rounds else None
@@ -253,10 +251,12 @@ def _chains(
     tasks: dict[Cell, Task] = {}
     firsts = [one for one in missing if one.cell.round == 1]
     chosen = _all_choices(work, starts, firsts)
+    # A default that is written out would be checked like what was given.
+    said = told.model_dump_json(exclude_unset=True)
     for first, rounds in campaigns.items():
         by_seed = chosen.get((first.model, first.configuration), {}).get(first.choice_seed or 0)
         begun = None if by_seed is None else by_seed.ids.get((first.strategy, first.budget))
-        where = (told.model_dump_json(), work.folder, work.out, starts[first.model])
+        where = (said, work.folder, work.out, starts[first.model])
         campaign = Campaign(*where, first, rounds, work.told, begun, work.device)
         tasks[first] = chain, (campaign,)
     for _, parts in run(tasks):
@@ -299,10 +299,9 @@ def _all_choices(
     groups: dict[tuple[str, str], list[_Asked]] = {}
     for one in asked:
         groups.setdefault((one.cell.model, one.cell.configuration), []).append(one)
+    chooser = work.experiment.chooser
     return {
-        (model, name): _choices(
-            work, work.loaded(model, starts[work.experiment.chooser or model]), some
-        )
+        (model, name): _choices(work, work.loaded(model, starts[chooser or model]), some)
         for (model, name), some in groups.items()
     }
 
@@ -316,10 +315,9 @@ def _choices(work: _Work, chooser: Model, asked: Sequence[_Asked]) -> dict[int, 
         cell, setting = here[0].cell, here[0].setting
         names = {one.cell.strategy for one in here}
         names |= {rule for name in names if (rule := told.rule(name).like) is not None}
+        prints = chooser.fingerprint, setting.fingerprint
         made_of = {
-            name: _name(
-                chooser.fingerprint, setting.fingerprint, _rule(told, cell.configuration, name)
-            )
+            name: _name(*prints, _rule(told, cell.configuration, name))
             for name in told.strategies
             if name in names
         }
