@@ -196,6 +196,20 @@ def test_the_start_model_stands_beside_with_the_difference(tagger: Path, tmp_pat
     assert set(first["start"]["labels"]) == {"B-PER"}  # type: ignore[index]
 
 
+def test_a_start_model_of_other_labels_is_scored_as_the_model_is(
+    tagger: Path, tmp_path: Path
+) -> None:
+    """A model of parts of speech beside one of names: both by the gold labels."""
+    words = [token(i, ["fox", "jumps"], ["NOUN", "VERB"], "en") for i in range(1, 4)]
+    other = tiny_model(tmp_path / "words", TOKEN, labels=("NOUN", "VERB"))
+    beside = model_of(always(tagger, 1))
+    for examples in (words, names(9, "en")):
+        scored = evaluate(model_of(other), Pool.of(examples, TOKEN), start=beside)
+        assert scored.record["difference"].keys() == {"en"}
+        assert scored.start_average is not None
+        assert scored.start_average.keys() == scored.average.keys()
+
+
 def test_a_model_beside_itself_differs_by_nothing(tagger: Path) -> None:
     model = model_of(tagger)
     scored = evaluate(model, Pool.of(names(9, "en"), TOKEN), start=model)
@@ -217,6 +231,8 @@ def test_languages_that_nobody_gave_are_one_and_missing_ones_are_named(tagger: P
     assert list(evaluate(model, Pool.of(names(3, None), TOKEN)).languages) == ["all"]
     mixed = Pool.of([*names(3, None), *names(3, "en", 4)], TOKEN)
     assert list(evaluate(model, mixed).languages) == ["en", "unknown"]
+    said = Pool.of([*names(3, None), *names(3, "unknown", 4), *names(3, "en", 7)], TOKEN)
+    assert evaluate(model, said).examples == {"en": 3, "unknown": 6}
 
 
 def test_another_number_of_labels_than_words_names_file_and_line(tagger: Path) -> None:

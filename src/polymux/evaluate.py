@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import numpy as np
 from polymux import __version__
 from polymux.encoders import Model, check_finite, readable
 from polymux.errors import InputError, UsageError
-from polymux.folders import check_new, write_texts
+from polymux.folders import check_new, replaced, write_texts
 from polymux.progress import Progress
 from polymux.records import LABEL_FIELD, Example, Label, Pool
 from polymux.tasks import TASKS, token
@@ -169,20 +168,14 @@ def predict(
     seen = _seen([model], pool)
     path = Path(out)
     check_new(path, force=force)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     count = 0
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            for chunk in _chunks(seen, progress):
-                for example, told in zip(chunk, label(model, chunk), strict=True):
-                    gold = {} if example.label is None else {"gold": example.label}
-                    file.write(_json(_described(example) | told | gold))
-                count += len(chunk)
-        part.replace(path)
-        pool.rejected = seen.rejected
-    finally:
-        part.unlink(missing_ok=True)
+    with replaced(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
+        for chunk in _chunks(seen, progress):
+            for example, told in zip(chunk, label(model, chunk), strict=True):
+                gold = {} if example.label is None else {"gold": example.label}
+                file.write(_json(_described(example) | told | gold))
+            count += len(chunk)
+    pool.rejected = seen.rejected
     return count
 
 
@@ -197,6 +190,7 @@ class _Tally:
 
     def add(self, language: str | None, gold: Label, predictions: Sequence[Prediction]) -> None:
         """Note what a person and the models say of an example."""
+        language = None if language == UNKNOWN else language
         self.gold.setdefault(language, []).append(gold)
         for told, prediction in zip(self.told, predictions, strict=True):
             told.setdefault(language, []).append(prediction)

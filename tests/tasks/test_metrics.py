@@ -66,6 +66,16 @@ def test_d8_a_wrong_conjunction_is_wrong_except_in_the_papers_metric() -> None:
     assert scores["paper_compat_f1"] == 1.0
 
 
+def test_the_gold_labels_alone_say_how_a_model_is_scored() -> None:
+    names, words, nothing = [["B-PER", "O"]], [["NOUN", "VERB"]], [["O", "O"]]
+    entities, tokens = ["f1", "precision", "recall", "accuracy"], ["accuracy", "macro_f1"]
+    for told in (names, words, nothing):
+        assert list(metrics.tags(names, told)) == entities
+        assert list(metrics.tags(nothing, told)) == entities
+        assert list(metrics.tags(words, told))[:2] == tokens
+    assert metrics.tag_counts(words, names).tolist() == [[0.0, 2.0]]
+
+
 def test_bilou_counts_as_iobes() -> None:
     gold = [["B-PER", "L-PER", "U-LOC", "O"]]
     assert metrics.tags(gold, gold)["f1"] == 1.0

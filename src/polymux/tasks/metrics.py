@@ -17,7 +17,7 @@ from polymux.errors import InputError
 
 _PREFIXES = ("B-", "I-", "E-", "S-", "L-", "U-")
 # BILOU's letters in terms of IOBES, which is what seqeval knows.
-_BILOU = {"L": "E", "U": "S"}
+_LETTERS = {"L": "E", "U": "S"}
 _ARTICLES = {"a", "an", "the"}
 _DROPPED = regex.compile(r"[\p{P}!-/:-@\[-`{-~]")
 # A character of a script that writes no spaces is a word by itself, with the marks on it.
@@ -28,17 +28,16 @@ _WORDS = regex.compile(rf"[{_UNSPACED}]\p{{M}}*|[^\s{_UNSPACED}]+")
 def tags(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, float]:
     """Entity F1, precision, recall, accuracy; without prefixes accuracy and macro F1.
 
+    The gold labels alone say which, so that models that say other labels have the same scores.
     `paper_compat_f1` is what the paper reports for parts of speech: seqeval on tags without
     prefixes, which strips their first letter and merges neighbours.
     """
     truth = [label for labels in gold for label in labels]
     told = [label for labels in predicted for label in labels]
     _comparable(truth, told, [len(a) for a in gold], [len(b) for b in predicted])
-    known = set(truth) | set(told)
     accuracy = sum(a == b for a, b in zip(truth, told, strict=True)) / len(truth)
-    if known == {"O"} or any(label.startswith(_PREFIXES) for label in known):
-        is_bilou = any(label.startswith(("L-", "U-")) for label in known)
-        f1, precision, recall = _entity_scores(gold, predicted, _BILOU if is_bilou else {})
+    if _marks_entities(truth):
+        f1, precision, recall = _entity_scores(gold, predicted, _LETTERS)
         return {"f1": f1, "precision": precision, "recall": recall, "accuracy": accuracy}
     macro, _ = _class_f1(truth, told)
     compat, _, _ = _entity_scores(gold, predicted, {})
@@ -56,12 +55,12 @@ def classes(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
 def answers(gold: Sequence[Sequence[str]], predicted: Sequence[str]) -> dict[str, float]:
     """F1 over words and exact match, each the best over the answers given; none given = empty."""
     _comparable(gold, predicted, [], [])
-    f1 = exact = 0.0
-    for texts, told in zip(gold, predicted, strict=True):
-        words = answer_words(told)
-        f1 += max(_overlap(answer_words(text), words) for text in texts or [""])
-        exact += max(answer_words(text) == words for text in texts or [""])
-    return {"f1": f1 / len(gold), "exact_match": exact / len(gold)}
+    exact = [
+        max(answer_words(text) == answer_words(told) for text in texts or [""])
+        for texts, told in zip(gold, predicted, strict=True)
+    ]
+    f1 = answer_counts(gold, predicted)[:, 0]
+    return {"f1": float(f1.mean()), "exact_match": sum(exact) / len(gold)}
 
 
 def tag_counts(
@@ -71,16 +70,19 @@ def tag_counts(
 
     Without prefixes the right words, and all words. The score is the ratio of the sums.
     """
-    known = {label for labels in (*gold, *predicted) for label in labels}
-    if known != {"O"} and not any(label.startswith(_PREFIXES) for label in known):
+    if not _marks_entities([label for labels in gold for label in labels]):
         right = [
             sum(a == b for a, b in zip(truth, told, strict=True))
             for truth, told in zip(gold, predicted, strict=True)
         ]
         return np.array([right, [len(truth) for truth in gold]], dtype=np.float64).T
-    letters = _BILOU if any(label.startswith(("L-", "U-")) for label in known) else {}
-    counts = [_entity_counts(*pair, letters) for pair in zip(gold, predicted, strict=True)]
+    counts = [_entity_counts(*pair, _LETTERS) for pair in zip(gold, predicted, strict=True)]
     return np.array([(2 * right, found + there) for right, found, there in counts], np.float64)
+
+
+def _marks_entities(gold: Sequence[str]) -> bool:
+    """Whether labels mark spans of words; if they say nothing but O, they could."""
+    return set(gold) == {"O"} or any(label.startswith(_PREFIXES) for label in gold)
 
 
 def answer_counts(
