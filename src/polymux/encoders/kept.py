@@ -8,7 +8,8 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+
+from polymux.folders import replaced
 
 
 def place_of(kind: str, everything: Mapping[str, Any]) -> Path:
@@ -30,11 +31,8 @@ def recall(place: Path) -> Any | None:
 
 def keep(place: Path, value: Any) -> None:
     """Keep a value; a cache that cannot be written costs the next run some seconds."""
-    draft = place.with_name(f".{place.name}.{uuid4().hex[:12]}.part")
-    with suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError), replaced(place) as draft:
         draft.write_text(json.dumps(value), "utf-8")
-        draft.replace(place)
 
 
 def of_kind(config: Any, what: str, make: Callable[[], Any]) -> Any:
