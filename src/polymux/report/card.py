@@ -43,7 +43,7 @@ def card(facts: Facts) -> str:
         chosen=chosen,
         pool=_usable(facts["source"]),
         target=_usable(facts["target"]),
-        cautions=_cautions(facts, chosen, languages),
+        cautions=_cautions(facts, languages),
         map=drawing(facts["map"]["points"]),
         languages=languages,
         coverage=charts.curves({name: facts["coverage"][name] for name in _REACH}),
@@ -86,13 +86,9 @@ def _reach(facts: Facts) -> dict[str, tuple[float, float]]:
     }
 
 
-def _cautions(facts: Facts, chosen: int, languages: list[LanguageRow]) -> list[str]:
-    """What a careful person would say of these numbers."""
+def _cautions(facts: Facts, languages: list[LanguageRow]) -> list[str]:
+    """What a careful person would say of these numbers, beside the warnings."""
     said = []
-    if chosen < facts["budget"]:
-        said.append(
-            f"The budget was {words.count(facts['budget'])}, more than there was to choose from."
-        )
     target = _usable(facts["target"])
     if target < _SMALL_TARGET:
         said.append(
@@ -109,16 +105,6 @@ def _cautions(facts: Facts, chosen: int, languages: list[LanguageRow]) -> list[s
     if len(languages) > 1 and languages[0]["chosen_share"] > 0.5:
         share = words.percent(languages[0]["chosen_share"])
         said.append(f"{share} of the choice is in one language.")
-    for name, source in (("pool", facts["source"]), ("target", facts["target"])):
-        if source["truncated"]:
-            said.append(
-                f"{words.count(source['truncated'], 'example')} of the {name} "
-                f"{'was' if source['truncated'] == 1 else 'were'} longer than the model reads."
-            )
-        if source["rejected"]:
-            said.append(
-                f"{words.count(source['rejected'], 'line')} of the {name} could not be used."
-            )
     return said
 
 

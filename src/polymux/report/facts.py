@@ -14,7 +14,7 @@ class Source(TypedDict):
     """What was read from one of the two pools."""
 
     paths: Sequence[str]
-    """As the user gave them."""
+    """Of the files that were read."""
     read: int
     """Examples that could be used, duplicates and excluded ones among them."""
     duplicates: int
