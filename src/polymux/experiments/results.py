@@ -79,19 +79,27 @@ def results_file(path: str | Path) -> Path:
     )
 
 
+def text_of(file: Path) -> str:
+    """The text of a file of results or of a table, without a mark at its beginning.
+
+    Raises:
+        InputError: it is not UTF-8.
+    """
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"byte {error.start} is not UTF-8", "save it as UTF-8", file=str(file)
+        ) from error
+
+
 def read_results(file: Path) -> Iterator[Result]:
     """The lines of a file that hold anything.
 
     Raises:
         InputError: it is not UTF-8, or a line is no JSON object.
     """
-    try:
-        lines = file.read_bytes().decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"byte {error.start} is not UTF-8", "save it as UTF-8", file=str(file)
-        ) from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text_of(file).split("\n"), start=1):
         if line.strip():
             yield Result(_object(line, file, number), file, number)
 

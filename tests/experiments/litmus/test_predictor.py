@@ -13,7 +13,15 @@ from threadpoolctl import threadpool_limits
 
 from polymux.errors import UsageError
 from polymux.experiments.litmus.outcomes import Outcome
-from polymux.experiments.litmus.predictor import FOLDS, TREES, Columns, Known, learn, mixture
+from polymux.experiments.litmus.predictor import (
+    FOLDS,
+    TREES,
+    Columns,
+    Known,
+    check_enough,
+    learn,
+    mixture,
+)
 from polymux.experiments.litmus.relations import by_distance
 from polymux.selection.draws import draw_of_name
 
@@ -152,7 +160,7 @@ def test_too_few_results_are_refused_and_counted(
 ) -> None:
     made = outcomes(only_one_helps("hi"), tested, BOUGHT, plans=plans)
     with pytest.raises(UsageError) as refused:
-        learn(made, COLUMNS)
+        check_enough(made)
     assert f"{told} tested languages (3 needed)" in refused.value.what
 
 

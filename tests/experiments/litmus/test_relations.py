@@ -146,3 +146,10 @@ def test_a_table_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None
     (tmp_path / "t.csv").write_bytes(b"hi,\xff")
     with pytest.raises(InputError, match="byte 3 is not UTF-8"):
         read_sizes(tmp_path / "t.csv")
+
+
+def test_a_cell_that_no_table_has_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("hi,30\n" + "x" * 200_000 + ",2\n", "utf-8")
+    with pytest.raises(InputError, match="not a line of this table: field larger") as refused:
+        read_sizes(tmp_path / "t.csv")
+    assert refused.value.place == f"{tmp_path / 't.csv'}:2"

@@ -168,6 +168,9 @@ def test_a_whole_table_is_read_by_its_header_in_any_order(tmp_path: Path) -> Non
         ("strategy,score\nrandom\n", "more or fewer cells", 2),
         ("strategy,score\n,40\n", "strategy is empty", 2),
         ("strategy,score,budget\nrandom,40,ten\n", "budget is 'ten'", 2),
+        pytest.param(
+            f"strategy,score,budget\nrandom,40,{'1' * 5000}\n", "budget is '111", 2, id="digits"
+        ),
         ('strategy,score\n"random"x,40\n', "not a table", 2),
         ("strategy,score\nrandom,40\nrandom,41\n", "two scores", 3),
     ],

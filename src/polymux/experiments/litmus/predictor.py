@@ -162,12 +162,7 @@ def check_enough(outcomes: Sequence[Outcome], left_out: int = 0) -> None:
 
 
 def learn(outcomes: Sequence[Outcome], columns: Columns) -> Learned:
-    """Fit the predictor, and tell how far it is off what it has not seen.
-
-    Raises:
-        UsageError: too few outcomes.
-    """
-    check_enough(outcomes)
+    """Fit the predictor to enough outcomes; tell how far it is off what it has not seen."""
     # Sums of floats depend on their order; the plan shall not depend on that of the files.
     outcomes = sorted(outcomes, key=lambda o: (o.language, mixture(o), o.score))
     place = {name: i for i, name in enumerate(columns.tested)}

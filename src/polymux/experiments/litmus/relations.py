@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from polymux.errors import InputError, UsageError
+from polymux.experiments.results import text_of
 from polymux.prescribe.hashes import HashSet
 from polymux.progress import Progress
 from polymux.records import Example, Pool, content_hashes
@@ -141,13 +142,14 @@ def read_sizes(path: str | Path) -> dict[str, float]:
 def _numbers(path: str | Path, width: int, asked: str) -> Iterator[tuple[int, list[Any]]]:
     """The lines of a table whose last cell is a number, which is given as one."""
     try:
-        lines = Path(path).read_bytes().decode("utf-8-sig").splitlines()
+        reader = csv.reader(text_of(Path(path)).splitlines())
     except (FileNotFoundError, IsADirectoryError):
         raise InputError("there is no such file", asked, file=str(path)) from None
-    except UnicodeDecodeError as error:
-        where = f"byte {error.start} is not UTF-8"
-        raise InputError(where, "save the table as UTF-8", file=str(path)) from None
-    for number, cells in enumerate(csv.reader(lines), 1):
+    try:
+        lines = list(reader)
+    except csv.Error as error:
+        raise _fault(path, reader.line_num, str(error), asked) from error
+    for number, cells in enumerate(lines, 1):
         *names, last = (cell.strip() for cell in cells or [""])
         if not cells:
             continue

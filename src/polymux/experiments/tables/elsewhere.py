@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from polymux.errors import InputError
+from polymux.experiments.results import text_of
 from polymux.experiments.tables.grid import BASELINES, REFERENCES
 from polymux.experiments.tables.paper import BEST_OF
 from polymux.experiments.tables.rows import NO_SEED, RANDOM, UNTOLD, UNTOUCHED, Row
@@ -17,6 +18,8 @@ _NAMES = ("model", "task", "config", "setting", "language")
 _NUMBERS = ("budget", "seed", "round")
 COLUMNS = (*_NAMES, *_NUMBERS, *_NEEDED)
 _POINTS = 100
+# No number of labels is longer, and Python reads none of thousands of digits.
+_DIGITS = 18
 # Names that mean something here in whatever case, and other names of what every table holds.
 _MEANT = {name: name for name in (*BASELINES, *REFERENCES, *BEST_OF)}
 _MEANT |= {"en-ft": UNTOUCHED, "start": UNTOUCHED, "rand": RANDOM}
@@ -37,12 +40,7 @@ def read_csv(file: Path, notes: list[str]) -> Iterator[Row]:
     Raises:
         InputError: a column is missing, or a cell is not what its column holds.
     """
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"byte {error.start} is not UTF-8", "save it as UTF-8", file=str(file)
-        ) from error
+    text = text_of(file)
     comma = "\t" if "\t" in text.partition("\n")[0] else ","
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=comma, strict=True)
     try:
@@ -115,11 +113,11 @@ def _number(told: Mapping[str, str], name: str, untold: int, file: Path, line: i
     cell = told.get(name, "")
     if not cell:
         return untold
-    if cell.isascii() and cell.isdecimal():
+    if cell.isascii() and cell.isdecimal() and len(cell) <= _DIGITS:
         return int(cell)
     raise InputError(
         f"{name} is {cell[:40]!r}",
-        f"{name} is a whole number, 0 or more, or empty",
+        f"{name} is a whole number, 0 or more, of at most {_DIGITS} digits, or empty",
         file=str(file),
         line=line,
     )
