@@ -41,35 +41,38 @@ def test_the_last_rule_holds_whatever_is_known() -> None:
     assert not RULES[-1].measured
 
 
-def test_the_first_rule_that_holds_is_taken() -> None:
-    rules = (SMALL, *RULES)
-    assert recommend(Facts("text-classification", 50), rules).strategy == "average-dist"
-    found = recommend(Facts("text-classification", 100), rules)
+def put_first(patch: pytest.MonkeyPatch, first: Rule) -> None:
+    """Put a rule before all others."""
+    patch.setattr("polymux.diagnosis.rules.RULES", (first, *RULES))
+
+
+def test_the_first_rule_that_holds_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_first(monkeypatch, SMALL)
+    assert recommend(Facts("text-classification", 50)).strategy == "average-dist"
+    found = recommend(Facts("text-classification", 100))
     assert (found.strategy, found.rule) == (RULES[-1].strategy, RULES[-1].name)
-    with pytest.raises(UsageError, match="no rule"):
-        recommend(Facts("text-classification", 100), (SMALL,))
 
 
 def unasked() -> Facts:
     raise AssertionError("nobody needs a look at the pools")
 
 
-def test_auto_stands_for_what_is_recommended() -> None:
-    rules = (SMALL, *RULES)
-    names, advice = advise(["random", "auto"], [10, 20], TASK, unasked, rules)
+def test_auto_stands_for_what_is_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_first(monkeypatch, SMALL)
+    names, advice = advise(["random", "auto"], [10, 20], TASK, unasked)
     assert names == ["random", "average-dist"]
     assert advice is not None
     assert advice.record["evidence"] == ["results/udpos.md"]
-    assert advise(["random"], [10], TASK, unasked, rules) == (["random"], None)
-    assert advise(["auto", "random", "average-dist"], [10], TASK, unasked, rules)[0] == [
-        "average-dist",
-        "random",
-    ]
+    assert advise(["random"], [10], TASK, unasked) == (["random"], None)
+    names, _ = advise(["auto", "random", "average-dist"], [10], TASK, unasked)
+    assert names == ["average-dist", "random"]
     with pytest.raises(UsageError, match="average-dist for 10, knn-uncertainty for 500"):
-        advise(["auto"], [10, 500], TASK, unasked, rules)
+        advise(["auto"], [10, 500], TASK, unasked)
 
 
-def test_a_rule_that_looks_at_the_pools_gets_what_was_seen() -> None:
+def test_a_rule_that_looks_at_the_pools_gets_what_was_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     apart = Rule(
         name="apart",
         when=lambda facts: facts.correlation is not None and facts.correlation < 0.1,
@@ -78,8 +81,8 @@ def test_a_rule_that_looks_at_the_pools_gets_what_was_seen() -> None:
         results=("results/udpos.md",),
         measured=True,
     )
-    rules = (apart, *RULES)
+    put_first(monkeypatch, apart)
     for r, strategy in ((0.05, "round-robin"), (0.5, RULES[-1].strategy)):
         seen = Facts(TASK, correlation=r)
-        names, _ = advise(["auto"], [10], TASK, lambda seen=seen: seen, rules)
+        names, _ = advise(["auto"], [10], TASK, lambda seen=seen: seen)
         assert names == [strategy]

@@ -92,16 +92,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def recommend(facts: Facts, rules: Sequence[Rule] | None = None) -> Recommendation:
-    """The strategy of the first rule that holds.
-
-    Raises:
-        UsageError: no rule holds (of those given).
-    """
-    for rule in RULES if rules is None else rules:
-        if rule.when(facts):
-            return Recommendation(rule.strategy, rule.reason, rule.results, rule.name)
-    raise UsageError("no rule says which strategy to take", "name one: --strategy NAME")
+def recommend(facts: Facts) -> Recommendation:
+    """The strategy of the first rule that holds."""
+    rule = next(rule for rule in RULES if rule.when(facts))
+    return Recommendation(rule.strategy, rule.reason, rule.results, rule.name)
 
 
 def advise(
@@ -109,7 +103,6 @@ def advise(
     budgets: Sequence[int | None],
     task: str,
     look: Callable[[], Facts],
-    rules: Sequence[Rule] | None = None,
 ) -> tuple[list[str], Recommendation | None]:
     """The strategies with `auto` replaced by what is recommended, which is given beside them.
 
@@ -121,9 +114,8 @@ def advise(
     """
     if AUTO not in strategies:
         return list(strategies), None
-    table = RULES if rules is None else rules
-    known = look() if any(rule.measured for rule in table) else Facts(task)
-    advice = [recommend(replace(known, budget=budget), table) for budget in budgets]
+    known = look() if any(rule.measured for rule in RULES) else Facts(task)
+    advice = [recommend(replace(known, budget=budget)) for budget in budgets]
     if len({one.strategy for one in advice}) > 1:
         told = ", ".join(
             f"{one.strategy} for {budget}" for one, budget in zip(advice, budgets, strict=True)
