@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -13,6 +16,7 @@ from polymux.folders import (
     check_free,
     check_new,
     claimed,
+    replaced,
     write_text,
     write_texts,
     written,
@@ -166,3 +170,69 @@ def test_a_file_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path, force: bool) -> None:
     with pytest.raises(UsageError, match="is there already"):
         check_new(tmp_path, force=force)
+
+
+def test_a_folder_is_claimed_by_whatever_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    monkeypatch.chdir(tmp_path / "out")
+    for path in (Path(), Path("../out"), tmp_path / "link"):
+        with claimed(tmp_path / "out"), pytest.raises(UsageError, match="another"), claimed(path):
+            pass
+        with claimed(path):
+            pass
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "out"]
+
+
+def test_the_folder_that_a_shell_stands_in_stays_the_same_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_ino
+    write_texts(Path(), {"a": lines("x"), "selection.json": lines("{}")}, force=False)
+    assert tmp_path.stat().st_ino == before
+    assert Path("a").read_text() == "x"
+
+
+def test_a_lock_that_was_taken_away_while_one_waited_for_it_is_none(tmp_path: Path) -> None:
+    mark = tmp_path / ".out.lock"
+    with mark.open("w") as before:
+        fcntl.flock(before, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="another"), claimed(tmp_path / "out"):
+            pass
+        # Its holder ends: away with the file, and a third process makes the next one.
+        mark.unlink()
+        with claimed(tmp_path / "out"), pytest.raises(UsageError), claimed(tmp_path / "out"):
+            pass
+    with monkeypatched_open(mark) as opened, claimed(tmp_path / "out"):
+        assert len(opened) == 2
+
+
+@contextmanager
+def monkeypatched_open(mark: Path) -> Iterator[list[int]]:
+    """Between opening and locking the first time, the file goes."""
+    opened: list[int] = []
+    lock = fcntl.flock
+
+    def away_first(file: IO[str], how: int) -> None:
+        opened.append(how)
+        if len(opened) == 1:
+            mark.unlink()
+        lock(file, how)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(fcntl, "flock", away_first)
+        yield opened
+
+
+def test_a_draft_that_cannot_be_finished_goes(tmp_path: Path) -> None:
+    def half() -> None:
+        with replaced(tmp_path / "new/file") as draft:
+            draft.write_text("half")
+            raise OSError(28, "full")
+
+    with pytest.raises(OSError, match="full"):
+        half()
+    assert not any((tmp_path / "new").iterdir())

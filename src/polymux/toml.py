@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -32,12 +33,23 @@ def settings(path: Path, kind: type[Checked], *, absent: str, reference: str) ->
         raise InputError(f"it cannot be read: {error}", absent, file=str(path)) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"no TOML: {error}", "mend the line named", file=str(path)) from error
+    return checked(told, kind, reference=reference, file=str(path))
+
+
+def checked(
+    told: Mapping[str, Any], kind: type[Checked], *, reference: str, file: str | None = None
+) -> Checked:
+    """Settings that were told as plain values.
+
+    Raises:
+        InputError: they say something that cannot be.
+    """
     try:
         return kind.model_validate(told)
     except ValidationError as error:
         # A setting that nobody knows may be the one that is missing, misspelt.
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-        raise InputError(_said(first), _hint(first, kind, reference), file=str(path)) from error
+        raise InputError(_said(first), _hint(first, kind, reference), file=file) from error
 
 
 def _said(error: Any) -> str:

@@ -262,6 +262,7 @@ def test_answers_are_marked_or_written(tmp_path: Path) -> None:
             },
             "label.responses has not as many users and states as values",
         ),
+        ({"id": "c#1", "text": "So?", "label.responses": 5}, "label.responses is no list"),
         (
             {"id": "c#1", "fields": {"text": "So?"}, "responses": {"label": {"value": "yes"}}},
             "c#1: the responses are no list of objects",

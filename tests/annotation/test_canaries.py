@@ -231,3 +231,9 @@ def test_the_canaries_hold_what_tools_break() -> None:
     assert "\n" in text
     for form in ("NFC", "NFD"):
         assert unicodedata.normalize(form, text) != text
+
+
+def test_canaries_are_the_same_whatever_else_goes_along() -> None:
+    alone = Batch("text-classification", ("yes", "no"), (Item("a#1", {"text": "a"}),))
+    pair = Item("a#2", {"text": "a", "text_pair": "b"})
+    assert canaries(alone) == canaries(replace(alone, items=(*alone.items, pair)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,15 @@ def test_what_is_sent_out_waits_and_keeps_every_word(tmp_path: Path) -> None:
     assert [one.fields for one in answers] == [item.fields for item in BATCH.items]
 
 
+def test_a_language_adds_no_line_of_its_own(tmp_path: Path) -> None:
+    dump = FORMATS["conll"].dump
+    assert dump is not None
+    items = tuple(replace(item, language="en\nfoo\tO") for item in BATCH.items)
+    told = dump(replace(BATCH, items=items)).decode().replace("\t_", "\tO")
+    answers = [one for one in back(tmp_path, told) if isinstance(one, Answer)]
+    assert [one.fields for one in answers] == [item.fields for item in BATCH.items]
+
+
 def test_conll_2003_without_ids_is_found_by_its_words(tmp_path: Path) -> None:
     told = "-DOCSTART- -X- O\n\n🚀 -X- _ O\r\nAda -X- _ B-PER\r\nin -X- _ O\r\nRome -X- _ B-LOC\r\n"
     (answer,) = back(tmp_path, told)
@@ -64,6 +74,13 @@ def test_a_sentence_can_be_skipped_or_wait(tmp_path: Path) -> None:
         ),
         ("# id = a#1\n🚀\tO\nAda\tB-X\nin\tO\nRome\tO\n", 1, "'B-X'"),
         ("# id = b#9\nx\tO\n", 1, "was not issued"),
+        (
+            "# id = a#1\n# state = skip\n🚀\tO\nAda\tO\nin\tO\nRome\tO\n",
+            1,
+            "there is no state 'skip'",
+        ),
+        ("# id = a#1\n\\x{110000}\tO\nAda\tO\nin\tO\nRome\tO\n", 1, "word 1 changed"),
+        ("# id = a#1\n\\x{d800}\tO\nAda\tO\nin\tO\nRome\tO\n", 1, "word 1 changed"),
         ("\n\nnobody\tO\nknows\tO\n", 3, "none that waits"),
     ],
 )

@@ -227,6 +227,17 @@ def test_an_address_with_a_secret_or_that_is_none_is_refused_and_not_shown(url: 
     assert "hunter2" not in str(raised.value)
 
 
+@pytest.mark.parametrize("url", ["http://a..b", "http://xn--\u00df..x", "http://\u2024"])
+def test_an_address_that_no_name_can_be_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, LEGACY)
+    with (
+        pytest.raises(UsageError) as raised,
+        Connection(url, VARIABLE, exchange="x") as connection,
+    ):
+        connection.ask("GET", "api")
+    assert "address" in str(raised.value)
+
+
 @pytest.mark.parametrize("secret", ["", "  ", "two words", "pa\u00dfwort", "a\nb"])
 def test_what_is_no_token_is_refused_and_not_shown(
     secret: str, monkeypatch: pytest.MonkeyPatch
@@ -239,8 +250,9 @@ def test_what_is_no_token_is_refused_and_not_shown(
 
 def test_offline_no_other_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLYMUX_OFFLINE", "1")
-    with pytest.raises(UsageError, match="another machine"):
-        Connection("http://studio.example.org", VARIABLE, exchange="x")
+    for host in ("studio.example.org", "127.evil.example", "0.0.0.0"):
+        with pytest.raises(UsageError, match="another machine"):
+            Connection(f"http://{host}", VARIABLE, exchange="x")
     for host in ("localhost:1", "127.0.0.1", "[::1]:80"):
         Connection(f"http://{host}", VARIABLE, exchange="x").__exit__()
 

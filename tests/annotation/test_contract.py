@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.annotation.tools import FINISH
 from tests.annotation.worlds import TASKS, accepted, bare, batches
 
-from polymux.annotation import FORMATS, Answer, Batch, checked, format_of
+from polymux.annotation import FORMATS, Answer, Batch, Item, checked, format_of
 from polymux.errors import InputError, UsageError
 
 WRITTEN = [name for name, made in FORMATS.items() if made.dump is not None]
@@ -82,3 +82,23 @@ def test_a_name_tells_its_format_where_it_is_but_one() -> None:
         with pytest.raises(UsageError, match="does not tell its format") as error:
             format_of(Path(name))
         assert said in error.value.hint
+
+
+@pytest.mark.parametrize("seconds", ["-600", "1e300", "9" * 400, "NaN", '"5"'])
+def test_time_that_nobody_took_is_refused(seconds: str, tmp_path: Path) -> None:
+    batch = Batch("text-classification", ("yes",), (Item("c#1", {"text": "So?"}),))
+    path = tmp_path / "back.jsonl"
+    path.write_text(
+        f'{{"id": "c#1", "text": "So?", "label": "yes", "seconds": {seconds}}}\n', "utf-8"
+    )
+    (error,) = checked(batch, FORMATS["jsonl"].load(path, batch), path)
+    assert isinstance(error, InputError)
+
+
+def test_an_answer_before_the_context_begins_stands_nowhere() -> None:
+    fields = {"question": "Who?", "context": "hello world"}
+    batch = Batch("question-answering", (), (Item("q#1", fields),))
+    answer = Answer("q#1", fields, "labelled", {"text": ["wor"], "answer_start": [-5]})
+    (error,) = checked(batch, [answer], "back.json")
+    assert isinstance(error, InputError)
+    assert "does not stand at -5" in error.what

@@ -232,6 +232,18 @@ def test_what_is_no_workbook_is_refused(data: bytes, tmp_path: Path) -> None:
     assert caught.value.file == str(tmp_path / "back.xlsx")
 
 
+def test_a_workbook_that_is_locked_is_refused(tmp_path: Path) -> None:
+    data = bytearray(dump(CLASSED))
+    # The bit of each member, in its own header and in the directory, that says: encrypted.
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(mark)
+        while at >= 0:
+            data[at + place] |= 1
+            at = data.find(mark, at + 4)
+    with pytest.raises(InputError, match="no XLSX workbook"):
+        back(tmp_path, CLASSED, bytes(data))
+
+
 def test_a_workbook_that_is_cut_is_refused(tmp_path: Path) -> None:
     whole = dump(ENTITIES)
     for size in range(0, len(whole), 997):

@@ -97,7 +97,7 @@ def finished(world: World, run: Path) -> Path:
     """A campaign that nobody disturbed."""
     init(run, world.settings)
     while not advance(run).finished:
-        export(run, run.parent / "round.jsonl", "jsonl")
+        export(run, run.parent / "round.jsonl", "jsonl", force=True)
         take(run, answered(run.parent / "round.jsonl", known=world.known), "jsonl")
     return run
 
@@ -167,7 +167,7 @@ def test_killed_after_everything_it_writes_a_campaign_ends_as_if_undisturbed(
         if ended.returncode == 0:
             if ended.stdout.split() == [b"True"]:
                 break
-            export(run, tmp_path / "round.jsonl", "jsonl")
+            export(run, tmp_path / "round.jsonl", "jsonl", force=True)
             sheet = answered(tmp_path / "round.jsonl", known=each_world.known)
             take(run, sheet, "jsonl")
             continue
@@ -187,14 +187,14 @@ def test_what_cannot_be_labelled_is_replaced_and_partial_labels_are_enough_if_as
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     init(run, world.settings)
     assert advance(run).waiting == 3
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     shutil.copy(sheet, tmp_path / "first.jsonl")
     taken = take(run, answered(sheet, {0: "skipped", 1: "rejected", 2: None}), "jsonl")
     assert len(taken.answers) == 2
     assert take(run, sheet, "jsonl").known == 2
     due = advance(run)
     assert due.waiting == 3
-    assert export(run, sheet, "jsonl") == 3
+    assert export(run, sheet, "jsonl", force=True) == 3
     assert advance(run).waiting == 3
     take(run, answered(sheet, {0: None, 1: None}), "jsonl")
     assert advance(run).waiting == 2
@@ -226,7 +226,7 @@ def test_label_studio_gets_its_interface_and_its_export_comes_back(
     run, tasks = tmp_path / "run", tmp_path / "round.json"
     init(run, world.settings)
     advance(run)
-    export(run, tasks, "label-studio")
+    export(run, tasks, "label-studio", force=True)
     assert "<Labels" in (tmp_path / "round.config.xml").read_text("utf-8")
     told = json.loads(tasks.read_text("utf-8"))
     for number, task in enumerate(told):
@@ -242,7 +242,7 @@ def test_label_studio_gets_its_interface_and_its_export_comes_back(
     # What the model says goes along as a suggestion.
     assert all(task["predictions"][0]["result"] is not None for task in told)
     with pytest.raises(UsageError, match="is only read"):
-        export(run, tasks, "argilla")
+        export(run, tasks, "argilla", force=True)
 
 
 def test_a_pool_that_is_used_up_ends_the_campaign(world: World, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_pool_that_is_used_up_ends_the_campaign(world: World, tmp_path: Path) 
     settings = {"source": (str(small),), "budget": 6, "rounds": 1, "language": None, "test": ()}
     init(run, world.settings.model_copy(update=settings))
     assert advance(run).waiting == 6
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet, {0: "rejected"}), "jsonl")
     due = advance(run)
     assert due.finished
@@ -266,7 +266,7 @@ def test_a_refused_answer_shows_both_versions_and_the_good_part_is_kept(
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     init(run, world.settings)
     advance(run)
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     lines = [json.loads(line) for line in answered(sheet).read_text("utf-8").splitlines()]
     sent = lines[2]["tokens"][0]
     lines[2]["tokens"][0] = "CHANGED"
@@ -288,7 +288,7 @@ def test_changes_of_budget_and_strategy_count_from_then_on_and_are_recorded(
     file = run / "run.toml"
     changed = file.read_text("utf-8").replace("budget = 11", "budget = 21")
     file.write_text(changed.replace("knn-uncertainty", "average-dist"), "utf-8")
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet), "jsonl")
     assert advance(run).waiting == 7
     told = [event for event in events(run) if event["event"] == "changed"]
@@ -363,9 +363,9 @@ def test_a_choice_ahead_is_given_out_while_the_model_is_still_to_be_trained(
     assert advance(run, ahead=True).done == ()
     # The first round goes out first.
     first = read_state(run).rounds[0].waiting
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet), "jsonl")
-    assert export(run, sheet, "jsonl") == 3
+    assert export(run, sheet, "jsonl", force=True) == 3
     state = read_state(run)
     given = state.rounds[1].waiting
     assert (len(state.rounds), state.ahead) == (2, None)
@@ -384,7 +384,7 @@ def test_a_choice_ahead_that_was_not_given_out_is_made_anew_by_the_trained_model
     while not advance(run).finished:
         advance(run, ahead=True)
         # What waits goes out before it; then the model is trained, and chooses.
-        export(run, sheet, "jsonl")
+        export(run, sheet, "jsonl", force=True)
         take(run, answered(sheet), "jsonl")
     kept = [event for event in events(run) if event["event"] != "ahead"]
     assert kept == events(whole)
@@ -396,7 +396,7 @@ def test_labels_come_in_while_another_process_trains(world: World, tmp_path: Pat
     init(run, world.settings)
     advance(run)
     with claimed(run):
-        export(run, sheet, "jsonl")
+        export(run, sheet, "jsonl", force=True)
         assert len(take(run, answered(sheet), "jsonl").answers) == 3
     with claimed(run / "exchange"), pytest.raises(UsageError, match="another polymux"):
         take(run, sheet, "jsonl")
@@ -408,7 +408,7 @@ def test_two_files_that_name_nobody_are_one_person_and_that_is_told(
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     init(run, world.settings)
     advance(run)
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet), "jsonl")
     lines = [json.loads(line) for line in sheet.read_text("utf-8").splitlines()]
     ours = [one for one in lines if not one["id"].startswith(PREFIX)]
@@ -425,7 +425,7 @@ def test_answers_after_the_last_round_are_learned_from_once(world: World, tmp_pa
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     init(run, world.settings.model_copy(update={"budget": 4, "rounds": 1}))
     assert advance(run).waiting == 4
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     shutil.copy(sheet, tmp_path / "late.jsonl")
     take(run, answered(sheet, {0: None, 1: None}), "jsonl")
     assert advance(run, partial=True).finished
@@ -444,7 +444,7 @@ def test_answers_after_the_last_round_are_learned_from_once(world: World, tmp_pa
         (one.fields, one.label) for one in read_state(run).labelled
     ]
     with pytest.raises(UsageError, match="nothing waits for labels"):
-        export(run, sheet, "jsonl")
+        export(run, sheet, "jsonl", force=True)
 
 
 def test_a_training_that_was_killed_begins_anew_when_labels_or_settings_changed(
@@ -454,7 +454,7 @@ def test_a_training_that_was_killed_begins_anew_when_labels_or_settings_changed(
     marks.mkdir()
     init(run, world.settings)
     advance(run)
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     shutil.copy(sheet, tmp_path / "late.jsonl")
     take(run, answered(sheet, {0: None}), "jsonl")
     ended = subprocess.run(
@@ -481,7 +481,7 @@ def test_a_round_that_nobody_has_seen_is_not_closed(world: World, tmp_path: Path
     init(run, world.settings)
     assert advance(run, partial=True).waiting == 3
     assert advance(run, partial=True).waiting == 3
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet, {0: None}), "jsonl")
     assert advance(run, partial=True).done[0] == "round 1: closed in part"
     # Said once more, as after a kill, it closes nothing that was chosen since.
@@ -494,13 +494,13 @@ def test_a_ranking_of_before_is_not_used_again(world: World, tmp_path: Path) -> 
     init(run, world.settings)
     advance(run)
     advance(run, ahead=True)
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet, {0: "skipped"}), "jsonl")
     # The replacement is what stood first ahead; ahead is chosen anew without it.
     advance(run, ahead=True)
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet), "jsonl")
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     tokens = Counter(example.fields["tokens"] for example in read_state(run).issued)
     assert set(tokens.values()) == {1}
     assert len(tokens) == 7
@@ -515,7 +515,7 @@ def test_what_went_out_while_a_round_was_chosen_stays_what_it_is(
     init(run, world.settings)
     advance(run)
     advance(run, ahead=True)
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet), "jsonl")
     ahead = read_state(run).ahead
     assert ahead is not None
@@ -524,7 +524,7 @@ def test_what_went_out_while_a_round_was_chosen_stays_what_it_is(
     def slow(*given: Any) -> Any:
         made = whole(*given)
         # Meanwhile somebody takes the batch that was chosen ahead.
-        assert export(run, sheet, "jsonl") == 3
+        assert export(run, sheet, "jsonl", force=True) == 3
         return made
 
     monkeypatch.setattr(choose, "_ranked", slow)
@@ -540,7 +540,7 @@ def test_what_nobody_could_label_leaves_the_model_of_before(world: World, tmp_pa
     settings = {"source": (str(small),), "budget": 4, "rounds": 2, "language": None, "test": ()}
     init(run, world.settings.model_copy(update=settings))
     while advance(run).waiting:
-        export(run, sheet, "jsonl")
+        export(run, sheet, "jsonl", force=True)
         take(run, answered(sheet, dict.fromkeys(range(4), "skipped")), "jsonl")
     due = advance(run)
     assert due.finished
@@ -561,7 +561,7 @@ def test_sheets_of_two_people_are_told_apart_by_name(world: World, tmp_path: Pat
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     init(run, world.settings)
     advance(run)
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     answered(sheet)
     for who in ("ada", "bo"):
         assert len(take(run, sheet, "jsonl", annotator=who).answers) == 3
@@ -575,7 +575,7 @@ def test_what_annotators_disagree_about_waits_for_one_who_decides(
     init(run, world.settings)
     advance(run)
     for who, wrong in (("ada", False), ("bo", True)):
-        export(run, sheet, "jsonl") if who == "ada" else None
+        export(run, sheet, "jsonl", force=True) if who == "ada" else None
         lines = [json.loads(line) for line in answered(sheet).read_text("utf-8").splitlines()]
         for told in lines:
             told["annotator"] = who
@@ -593,9 +593,9 @@ def test_what_annotators_disagree_about_waits_for_one_who_decides(
     assert not due.finished
     assert "1 example was labelled in different ways: polymux export" in due.say
     known = gold()
-    assert export(run, tmp_path / "conflicts.csv", "csv", conflicts=True) == 1
+    assert export(run, tmp_path / "conflicts.csv", "csv", conflicts=True, force=True) == 1
     assert "annotator,by ada,by bo" in (tmp_path / "conflicts.csv").read_text("utf-8-sig")
-    assert export(run, sheet, "jsonl", conflicts=True) == 1
+    assert export(run, sheet, "jsonl", conflicts=True, force=True) == 1
     asked = json.loads(sheet.read_text("utf-8").rstrip("\n").split("\n")[-1])
     right = list(known[tuple(asked["tokens"])])
     assert asked["said"] == [
@@ -619,10 +619,10 @@ def test_status_tells_what_is_due_and_the_command_for_it(world: World, tmp_path:
     told = status(run)
     assert told["due"].startswith("3 examples of round 1 wait for labels: polymux export")
     assert told["drawn"] == {"labels": 0, "least": 10}
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet, {0: None}), "jsonl")
     assert status(run)["due"].startswith("1 example of round 1 waits for labels")
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     take(run, answered(sheet), "jsonl")
     told = status(run)
     assert told["due"] == f"polymux next {run} trains on the labels of round 1"
@@ -654,14 +654,14 @@ def test_a_file_that_cannot_be_one_of_this_round_is_one_error(world: World, tmp_
     run, sheet = tmp_path / "run", tmp_path / "round.csv"
     init(run, world.settings)
     advance(run)
-    export(run, sheet, "csv")
+    export(run, sheet, "csv", force=True)
     with pytest.raises(InputError, match="nothing in it is JSON") as told:
         take(run, sheet, "jsonl")
     assert "--from csv" in told.value.hint
     with pytest.raises(InputError, match="no such file") as told:
         take(run, tmp_path / "ruond.csv", "csv")
     assert f"did you mean {sheet}?" in told.value.hint
-    export(run, tmp_path / "round.xlsx", "xlsx")
+    export(run, tmp_path / "round.xlsx", "xlsx", force=True)
     with pytest.raises(InputError, match="a workbook, no csv") as told:
         take(run, tmp_path / "round.xlsx", "csv")
     assert told.value.hint == "use --from xlsx"
@@ -678,9 +678,9 @@ def test_canaries_that_were_touched_name_the_command_that_goes_without(
     run, sheet = tmp_path / "run", tmp_path / "round.jsonl"
     init(run, world.settings)
     advance(run)
-    export(run, sheet, "jsonl", with_canaries=False)
+    export(run, sheet, "jsonl", with_canaries=False, force=True)
     assert PREFIX not in sheet.read_text("utf-8")
-    export(run, sheet, "jsonl")
+    export(run, sheet, "jsonl", force=True)
     lines = [json.loads(line) for line in answered(sheet).read_text("utf-8").splitlines()]
     emptied = [
         {**told, "labels": None} if told["id"].startswith(PREFIX) else told for told in lines

@@ -84,7 +84,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def round_of(run: Path, **but: Any) -> None:
     """One round, labelled in full."""
     advance(run)
-    export(run, run.parent / "round.jsonl", "jsonl")
+    export(run, run.parent / "round.jsonl", "jsonl", force=True)
     take(run, answered(run.parent / "round.jsonl", **but), "jsonl")
 
 
@@ -248,7 +248,7 @@ def test_a_slice_of_the_target_is_never_trained_on(world: World, tmp_path: Path)
     update = {"control": control, "budget": 40, "rounds": 1, "test": ()}
     init(run, world.settings.model_copy(update=update))
     advance(run)
-    export(run, tmp_path / "round.jsonl", "jsonl")
+    export(run, tmp_path / "round.jsonl", "jsonl", force=True)
     take(run, answered(tmp_path / "round.jsonl"), "jsonl")
     state = read_state(run)
     assert len(state.held) == 10
@@ -271,7 +271,7 @@ def test_an_example_of_the_slice_that_nobody_can_label_is_drawn_anew(
     advance(run)
     (event,) = issued(run)
     place = event["ids"].index(event["slice"][0])
-    export(run, tmp_path / "round.jsonl", "jsonl")
+    export(run, tmp_path / "round.jsonl", "jsonl", force=True)
     take(run, answered(tmp_path / "round.jsonl", {place: "skipped"}), "jsonl")
     advance(run)
     again = issued(run)[1]

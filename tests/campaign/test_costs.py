@@ -47,7 +47,7 @@ def finished(run: Path, settings: Settings, seconds: float | None = None, **but:
     init(run, settings)
     sheet = run.parent / "round.jsonl"
     while not advance(run).finished:
-        export(run, sheet, "jsonl")
+        export(run, sheet, "jsonl", force=True)
         answered(sheet, **but)
         but = {}
         if seconds is not None:

@@ -10,7 +10,8 @@ import pytest
 from tests.models import tiny_model
 from tests.prescribe.worlds import write_conllu
 
-from polymux.cli import main
+import polymux
+from polymux.cli import main, output
 from polymux.encoders import pytorch
 
 
@@ -233,3 +234,23 @@ def test_a_full_disk_leaves_nothing(run, tmp_path, monkeypatch) -> None:
     code, told = run()
     assert code == 1
     assert "No space left" in told
+
+
+@pytest.mark.parametrize("given", [["--version"], ["-q", "--version"], ["--version", "select"]])
+def test_the_version_is_told_wherever_it_is_asked_for(
+    given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(given)
+    assert capsys.readouterr().out == f"polymux {polymux.__version__}\n"
+
+
+def test_what_a_file_says_does_not_reach_the_terminal_as_it_is(
+    run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool = tmp_path / "pool.conll"
+    pool.write_text("\x1b[2J\tO\tO\n\x1b[2J\n", "utf-8")
+    code, said = run(source=pool)
+    assert code == 2
+    assert "\x1b" not in said
+    output.say("one\x1b[2J\ntwo")
+    assert capsys.readouterr().out == "one [2J\ntwo\n"

@@ -83,7 +83,7 @@ def next_world(folder: Path) -> World:
     run = folder / "run"
     init(run, told)
     advance(run)
-    export(run, folder / "round.jsonl", "jsonl")
+    export(run, folder / "round.jsonl", "jsonl", force=True)
     take(run, campaigns.answered(folder / "round.jsonl"), "jsonl")
     return World(folder, ("next", "run"))
 

@@ -100,6 +100,8 @@ def _responses(told: dict[str, Any], name: str, task: str) -> list[dict[str, Any
 
 def _unflattened(told: dict[str, Any], key: str) -> list[dict[str, Any]]:
     values = told[key] or []
+    if not isinstance(values, list):
+        raise InputError(f"{key} is no list", _AS_IT_IS)
     columns = {
         "value": values,
         "user_id": told.get(f"{key}.users") or [None] * len(values),

@@ -9,6 +9,8 @@ from typing import Literal
 from polymux.records import Label
 
 State = Literal["labelled", "skipped", "rejected"]
+# Seconds; nobody takes that long.
+LONGEST = 1e9
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,10 +134,8 @@ def _canary(batch: Batch, number: int, sentence: str) -> Item:
         context = text.replace("Ada  Lovelace", _NAME)
         answer: Label = {"text": [_NAME], "answer_start": [context.index(_NAME)]}
         return Item(name, {"question": _QUESTION, "context": context}, label=answer)
-    fields = {"text": text}
-    if any("text_pair" in item.fields for item in batch.items):
-        fields["text_pair"] = _SENTENCES[number - 2]
-    return Item(name, fields, label=batch.labels[-number % len(batch.labels)])
+    # Never a pair: a canary is the same whatever else a file holds.
+    return Item(name, {"text": text}, label=batch.labels[-number % len(batch.labels)])
 
 
 def _word_labels(batch: Batch, item: Item) -> Label:

@@ -79,7 +79,7 @@ def _fits(batch: Batch, item: Item, label: Label | None) -> None:
     if isinstance(label, dict):
         context = item.fields["context"]
         for text, start in zip(label["text"], label["answer_start"], strict=True):
-            if context[start : start + len(text)] != text or not text:
+            if start < 0 or context[start : start + len(text)] != text or not text:
                 raise InputError(
                     f"{item.id}: the answer {text!r} does not stand at {start}",
                     "mark the answer in the context",

@@ -17,7 +17,7 @@ from polymux.errors import InputError, UsageError
 
 # What ends a word or a line for some reader; a backslash, so that escapes are told apart.
 _ESCAPED = re.compile(r"[\s\\\x00-\x20\x85\u2028\u2029\ufeff]|^#|^-DOCSTART-")
-_HIDDEN = re.compile(r"\\x\{([0-9a-f]+)\}")
+_HIDDEN = re.compile(r"\\x\{(10[0-9a-f]{4}|(?!0*d[89a-f]..\})[0-9a-f]{1,5})\}")
 _COMMENT = re.compile(r"#\s*(\w+)\s*=\s*(.*)")
 _SPLIT = re.compile(r"[\t ]+")
 # Nobody gave a label yet.
@@ -52,7 +52,7 @@ def dump(batch: Batch) -> bytes:
 def _block(item: Item) -> str:
     lines = [f"# id = {_shown(item.id)}", f"# rank = {item.rank}"]
     if item.language is not None:
-        lines.append(f"# language = {item.language}")
+        lines.append(f"# language = {_shown(item.language)}")
     words = item.fields["tokens"]
     labels = item.label if isinstance(item.label, tuple) else (WAITS,) * len(words)
     rows = [f"{_shown(word)}\t{label}" for word, label in zip(words, labels, strict=True)]
@@ -82,7 +82,12 @@ def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:
                 yield Answer(told_id, {"tokens": words}, "skipped", line=sentence.line)
                 continue
             item = waiting.take(told_id, words, " ".join(words))
-            state = STATES.get(sentence.told.get("state", ""))
+            told = sentence.told.get("state", "")
+            state = STATES.get(told)
+            if told and not state:
+                raise InputError(
+                    f"{item.id}: there is no state {told!a}", f"write one of: {', '.join(STATES)}"
+                )
             if state is not None:
                 yield Answer(item.id, {"tokens": words}, state, line=sentence.line)
             elif answer := _labelled(item, words, sentence):

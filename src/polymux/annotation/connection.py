@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Mapping
+from ipaddress import ip_address
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ _PAUSES = (1.0, 3.0, 9.0)
 _LONGEST_PAUSE = 60.0
 _TOO_MANY = 429
 _SHOWN = 300
+_SUCH = "give one such as http://localhost:8080"
 # A JSON Web Token is three parts of base64; a legacy token is a word of hexadecimal digits.
 _JWT_DOTS = 2
 
@@ -135,6 +137,8 @@ class Connection:
         """An answer or the error to raise, which is raised elsewhere: it would hold the request."""
         try:
             return self._client.request(method, f"{self.url}/{path}", params=params, json=body)
+        except (httpx2.InvalidURL, UnicodeError):
+            return UsageError(f"{self.url} is no address of a server", _SUCH)
         except httpx2.ConnectError as error:
             return UsageError(
                 f"{self.url} cannot be reached: {self._token.hide(str(error))}",
@@ -219,9 +223,7 @@ def _address(url: str, variable: str) -> str:
     except ValueError:
         host, fits = None, False
     if not fits or not host or parts.query or parts.fragment:
-        raise UsageError(
-            "--url is no address of a server", "give one such as http://localhost:8080"
-        )
+        raise UsageError("--url is no address of a server", _SUCH)
     if os.environ.get("POLYMUX_OFFLINE") == "1" and not _here(host):
         raise UsageError(
             f"{host} is another machine, and POLYMUX_OFFLINE is 1", "unset it, or export to a file"
@@ -230,7 +232,12 @@ def _address(url: str, variable: str) -> str:
 
 
 def _here(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _may_ask_again(method: str, answer: httpx2.Response | PolymuxError) -> bool:

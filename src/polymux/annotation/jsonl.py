@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from polymux.annotation.batch import Answer, Batch, Item
+from polymux.annotation.batch import LONGEST, Answer, Batch, Item
 from polymux.annotation.told import answers, texts
 from polymux.errors import InputError
 from polymux.readers import labels
@@ -81,7 +80,7 @@ def _answer(told: dict[str, Any], task: str, line: int | None) -> Answer | None:
     who, seconds = told.get("annotator"), told.get("seconds")
     if not isinstance(who, str | None):
         raise InputError(f"the annotator {who!r} is no name", "write a name, or nothing")
-    if type(seconds) not in (int, float, type(None)) or not math.isfinite(seconds or 0):
+    if type(seconds) not in (int, float, type(None)) or not 0 <= (seconds or 0) < LONGEST:
         raise InputError(f"{seconds!r} is no number of seconds", "write a number, or nothing")
     return Answer(
         told["id"], fields, state, label if state == "labelled" else None, who, seconds, line

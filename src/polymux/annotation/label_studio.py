@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from polymux.annotation import told as tool
-from polymux.annotation.batch import Answer, Batch, Item, State, span_kinds
+from polymux.annotation.batch import LONGEST, Answer, Batch, Item, State, span_kinds
 from polymux.annotation.words import Span, laid_out, spans_of
 from polymux.errors import InputError, UsageError
 from polymux.records import Label
@@ -44,7 +44,6 @@ _BOTH_WAYS = "unicode-bidi: plaintext; text-align: start"
 _VARIABLE = re.compile(r"\$[\w\[\].{}]", re.ASCII)
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _GOLDEN = 0.618034  # of a turn: hues that lie apart, however many there are
-_YEARS = 1e9  # seconds; nobody takes that long
 
 
 def dump(batch: Batch) -> bytes:
@@ -186,7 +185,7 @@ def _who(told: Any) -> str | None:
 
 
 def _seconds(told: Any) -> float | None:
-    return float(told) if type(told) in (int, float) and 0 <= told < _YEARS else None
+    return float(told) if type(told) in (int, float) and 0 <= told < LONGEST else None
 
 
 def _values(result: Any, name: str) -> Values:

@@ -49,6 +49,7 @@ _DAMAGE = (
     IndexError,
     NotImplementedError,
     OSError,
+    RuntimeError,
     SyntaxError,
     TypeError,
     ValueError,

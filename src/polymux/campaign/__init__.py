@@ -6,6 +6,7 @@ what happened, `rounds/NN/` hold choices, models and scores.
 
 from __future__ import annotations
 
+import shlex
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ from polymux.campaign.state import State, agreed, read_state
 from polymux.campaign.steps import hardly_trained
 from polymux.campaign.taking import Taken
 from polymux.errors import UsageError
-from polymux.folders import check_free, claimed, written
+from polymux.folders import check_free, claimed, write_text, written
 from polymux.prescribe.costs import checked, refuse_strangers
 from polymux.progress import Progress, within
 from polymux.report.rounds import rounds
@@ -137,7 +138,8 @@ def _refuse_taken(folder: Path) -> None:
     if (folder / NAME).is_file():
         raise UsageError(
             f"{folder} is a campaign already",
-            f"`polymux status {folder}` tells where it stands; give another folder to a new one",
+            f"`polymux status {shlex.quote(str(folder))}` tells where it stands; give another "
+            "folder to a new one",
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there and not empty", "give a folder that is not there yet")
@@ -199,8 +201,7 @@ def advance(
 
 
 def _unit(state: State) -> str:
-    unit = state.settings.costs.unit
-    return "labels" if unit == "examples" else unit
+    return state.settings.costs.counted
 
 
 STEPS: dict[str, tuple[Callable[..., None], str]] = {
@@ -224,9 +225,7 @@ def report(folder: str | Path, out: str | Path | None = None) -> Path:
     """Write the campaign's card, by default as `report.html` in its folder; gives its place."""
     state = read_state(Path(folder))
     path = state.folder / "report.html" if out is None else Path(out)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(rounds(facts_of(state)), encoding="utf-8")
-    draft.replace(path)
+    write_text(path, rounds(facts_of(state)), force=True)
     return path
 
 
@@ -258,6 +257,7 @@ def status(folder: str | Path) -> dict[str, Any]:
         "budget": state.settings.budget,
         "spent": state.spent,
         "rates": dict(state.rates),
+        "per": state.settings.costs.per,
         "labelled": len(state.labelled),
         "left": state.left,
         "overrun": state.overrun,
@@ -269,7 +269,7 @@ def status(folder: str | Path) -> dict[str, Any]:
                 "trained": state.learned(one.number),
                 "unusable": len(one.unusable),
                 "waiting": len(one.waiting),
-                "conflicts": 0 if one.closed else len(one.settled.conflicts),
+                "conflicts": len(one.conflicts),
                 "closed": one.closed,
             }
             for one in state.rounds

@@ -41,11 +41,11 @@ def facts_of(state: State) -> RunFacts:
         spent=state.spent,
         left=state.left,
         overrun=state.overrun,
-        unit="labels" if settings.costs.unit == "examples" else settings.costs.unit,
+        unit=settings.costs.counted,
         metric=metric,
         turns=[start, *turns],
         judged=[
-            {"round": number, "trained": state.learned(number), **told}  # type: ignore[typeddict-item]
+            {"round": number, **told}  # type: ignore[typeddict-item]
             for number, told in judged
             if told
         ],
@@ -66,7 +66,7 @@ def _turn(one: Round, trained: int | None, scores: Mapping[int, Mapping[str, flo
         "labelled": len(labelled),
         "unusable": len(one.unusable),
         "waiting": len(one.waiting),
-        "conflicts": 0 if one.closed else len(one.settled.conflicts),
+        "conflicts": len(one.conflicts),
         "languages": dict(languages.most_common()),
         "score": _score(scores, one.number),
         "seconds": float(sum(answer.seconds or 0.0 for answer in answers)),

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from polymux.campaign.state import State
 from polymux.campaign.steps import model_of, model_path, pool, store_of
 from polymux.diagnosis import advise, diagnose
 from polymux.errors import BudgetError
+from polymux.folders import write_text
 from polymux.prescribe import select
 from polymux.prescribe.costs import Budgeting
 from polymux.prescribe.files import to_label
@@ -45,16 +47,14 @@ def choose(
     folder = state.place(number) / stem
     lines: list[dict[str, Any]] = []
     if left > 0 and state.choosable > len(drawn.fresh):
-        try:
+        # Where what is left of the round buys nothing, the round is as large as it can be.
+        with suppress(BudgetError):
             if not _is_there(folder, _question(state, number, left, aside, by)):
                 _ranked(state, model, number, left, aside, progress).write(folder)
             lines = _lines(folder / "to_label.jsonl")
-        except BudgetError:
-            # What is left of the round buys nothing; the round is as large as it can be.
-            lines = []
     if aside:
         lines = mixed(lines, _as_chosen(state, model, aside, progress), state.settings.seed)
-    file = folder.with_name(f"{_given_out(stem)}.jsonl")
+    file = folder.with_name(f"{stem.replace('choice', 'to_label')}.jsonl")
     _write(file, lines)
     fresh = [one.id for one in drawn.fresh if one in aside]
     state.ledger.add(
@@ -169,10 +169,6 @@ def given_out(number: int, before: int) -> Callable[[Iterable[Mapping[str, Any]]
     return lambda events: sum(1 for _ in _issued(events, number)) > before
 
 
-def _given_out(stem: str) -> str:
-    return stem.replace("choice", "to_label")
-
-
 def _question(
     state: State, number: int, budget: int, aside: Sequence[Example], by: int | None
 ) -> str:
@@ -202,11 +198,8 @@ def _is_there(folder: Path, question: str) -> bool:
 
 def _write(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     ranked = [{**line, "rank": rank} for rank, line in enumerate(lines, start=1)]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.part")
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in ranked)
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
+    write_text(file, text, force=True)
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def overrun(costs: Costs, over: float) -> str | None:
     """A sentence on what was spent beyond the budget; None where nothing was."""
     if over < _LEAST:
         return None
-    unit = "labels" if costs.unit == "examples" else costs.unit
+    unit = costs.counted
     late = "answers came after others had been given out in their place"
     why = f"labels took more than expected, or {late}" if costs.unit == "minutes" else late
     more = f"{over:,.10g} {unit.removesuffix('s') if over == 1 else unit}"

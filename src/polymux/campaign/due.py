@@ -84,7 +84,7 @@ def step_ahead(state: State) -> Step | None:
 
 def open_in(one: Round) -> list[str]:
     """Ids that wait for an answer, or for a person to decide between answers."""
-    return [] if one.closed else [*one.waiting, *(c.id for c in one.settled.conflicts)]
+    return [*one.waiting, *one.conflicts]
 
 
 def told(state: State, done: Collection[str] = ()) -> Due:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,10 @@ from polymux.annotation.canaries import canaries
 from polymux.campaign import steps, taking
 from polymux.campaign.choose import given_out
 from polymux.campaign.settings import read_settings
-from polymux.campaign.state import read_state
+from polymux.campaign.state import State, read_state
 from polymux.campaign.taking import Taken
 from polymux.errors import UsageError
-from polymux.folders import claimed
+from polymux.folders import check_new, claimed, replaced
 from polymux.progress import Progress
 
 # Who gives out or takes back works alone, and beside who trains: nobody waits for a model.
@@ -28,16 +29,19 @@ def export(
     *,
     conflicts: bool = False,
     with_canaries: bool = True,
+    force: bool = False,
 ) -> int:
     """Write what waits for labels as a file of an annotation tool; how many examples.
 
     A choice that was made ahead is given out once nothing else waits. `conflicts` writes what
     annotators disagree about instead, for one who decides; without canaries nothing shows what the
-    tool did to texts. Where a tool is set up by a file (Label
-    Studio's interface), that is written beside it.
+    tool did to texts. Where a tool is set up by a file (Label Studio's interface), that is written
+    beside it.
 
     Raises:
-        UsageError: nothing waits, or the format is only read.
+        UsageError: nothing waits, the format is only read, or the file is there, which somebody may
+            have filled in, unless `force`.
+        InputError: this is no campaign, or a cell cannot hold a text.
     """
     made = format_named(format_)
     if made.dump is None:
@@ -45,32 +49,49 @@ def export(
     settings = read_settings(Path(folder))
     if made.tasks and settings.task not in made.tasks:
         raise UsageError(f"{format_} has no place for this task", "choose another format")
-    with claimed(Path(folder) / EXCHANGE):
-        batch, count = _asked(Path(folder), conflicts, with_canaries, suggests=made.suggests)
     path = Path(out)
-    files = {path: made.dump(batch)}
+    files: dict[Path, Callable[[Batch], bytes]] = {path: made.dump}
     if made.beside is not None:
         end, text_of = made.beside
-        files[path.with_suffix(end)] = text_of(batch).encode()
-    for file, data in files.items():
-        draft = file.with_name(f".{file.name}.part")
-        draft.write_bytes(data)
-        draft.replace(file)
+        files[path.with_suffix(end)] = lambda batch: text_of(batch).encode()
+    for file in files:
+        check_new(file, force=force)
+    with claimed(Path(folder) / EXCHANGE):
+        batch, count = _asked(
+            Path(folder), conflicts, with_canaries, suggests=made.suggests, fits=made.dump
+        )
+        for file, dump in files.items():
+            with replaced(file) as draft:
+                draft.write_bytes(dump(batch))
     return count
 
 
 def _asked(
-    folder: Path, conflicts: bool, with_canaries: bool, *, suggests: bool
+    folder: Path,
+    conflicts: bool,
+    with_canaries: bool,
+    *,
+    suggests: bool,
+    fits: Callable[[Batch], object] | None = None,
 ) -> tuple[Batch, int]:
-    """What people are to be asked now, canaries first, and how many examples that is."""
+    """What people are to be asked now, canaries first, and how many examples that is.
+
+    A choice ahead that `fits` refuses, as a file cannot hold it, is not given out.
+    """
+
+    def asked(state: State) -> tuple[Batch, int]:
+        batch = steps.asked(state, conflicts=conflicts, suggests=suggests)
+        known = canaries(batch) if with_canaries and state.settings.canaries else ()
+        return replace(batch, items=(*known, *batch.items)), len(batch.items)
+
     state = read_state(folder)
-    if not conflicts and state.ahead and not any(one.waiting for one in state.rounds):
-        given = {key: told for key, told in state.ahead.items() if key not in ("event", "at")}
-        state.ledger.add("issued", unless=given_out(given["round"], 0), **given)
-        state = read_state(folder)
-    asked = steps.asked(state, conflicts=conflicts, suggests=suggests)
-    known = canaries(asked) if with_canaries and state.settings.canaries else ()
-    return replace(asked, items=(*known, *asked.items)), len(asked.items)
+    if conflicts or not state.ahead or any(one.waiting for one in state.rounds):
+        return asked(state)
+    given = {key: told for key, told in state.ahead.items() if key not in ("event", "at")}
+    if fits is not None:
+        fits(asked(read_state(folder, {**given, "event": "issued"}))[0])
+    state.ledger.add("issued", unless=given_out(given["round"], 0), **given)
+    return asked(read_state(folder))
 
 
 def send(

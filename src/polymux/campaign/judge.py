@@ -20,6 +20,7 @@ from polymux.campaign.settings import NAME, Settings
 from polymux.campaign.state import State
 from polymux.campaign.steps import model_of, pool, trained
 from polymux.campaign.trial import counts, metric, trial
+from polymux.folders import write_text
 from polymux.intervals import Interval, Parts, difference, gain, score_interval
 from polymux.progress import Progress
 from polymux.records import Example, content_hashes
@@ -106,9 +107,8 @@ def judge(state: State, number: int, *, progress: Progress | None) -> None:
         last = _step(state, number, asked, parts)
     if last is not None:
         told["last"] = asdict(last)
-    draft = out / ".control.json.part"
-    draft.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    draft.replace(out / "control.json")
+    text = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+    write_text(out / "control.json", text, force=True)
 
 
 def _ticking(

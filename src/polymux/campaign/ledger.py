@@ -27,11 +27,10 @@ class Ledger:
     path: Path
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        # splitlines would also break at the line separators that JSON leaves as they are.
-        for line in filter(None, self._whole().split("\n")):
+        for line in filter(None, self._whole().split(b"\n")):
             try:
                 yield json.loads(line)
-            except ValueError as error:
+            except (RecursionError, ValueError) as error:
                 raise WorkError(
                     f"a line of {self.path} cannot be read: {line[:80]!r}",
                     "the ledger is written by polymux alone: take it back from a copy",
@@ -60,17 +59,18 @@ class Ledger:
             file.seek(0)
             whole = file.read().rfind(b"\n") + 1
             file.truncate(whole)
-            file.write(line.encode())
+            # What UTF-8 cannot write, such as some names of files, JSON can.
+            file.write(line.encode(errors="backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
         return True
 
-    def _whole(self) -> str:
+    def _whole(self) -> bytes:
         """All whole lines."""
         if not self.path.exists():
-            return ""
+            return b""
         data = self.path.read_bytes()
-        return data[: data.rfind(b"\n") + 1].decode()
+        return data[: data.rfind(b"\n") + 1]
 
 
 @contextmanager

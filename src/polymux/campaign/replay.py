@@ -15,6 +15,7 @@ from polymux.campaign.state import State
 from polymux.campaign.steps import model_of, pool, store_of
 from polymux.campaign.trial import metric, trial
 from polymux.errors import UsageError
+from polymux.folders import write_text
 from polymux.intervals import Parts, difference
 from polymux.prescribe import select_many
 from polymux.progress import Progress
@@ -79,9 +80,7 @@ def replay(
     told = metric(state.settings.task, asked)
     result = Replay(told, len(ordered), where, tuple(_row(made, *key) for key in made))
     text = json.dumps(asdict(result), ensure_ascii=False, indent=2) + "\n"
-    draft = out / ".replay.json.part"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(out / "replay.json")
+    write_text(out / "replay.json", text, force=True)
     return result
 
 

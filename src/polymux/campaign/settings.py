@@ -25,7 +25,7 @@ class Training(_Section):
     lr: float | None = Field(default=None, gt=0)
     batch_size: int | None = Field(default=None, ge=1)
     continued: bool = False
-    """From the last round's model; otherwise each round begins from the start model (1.4)."""
+    """From the last round's model; otherwise each round begins from the start model."""
 
 
 class Costs(_Section):
@@ -37,6 +37,11 @@ class Costs(_Section):
     per: Literal["example", "token", "character"] = "token"
     measured: bool = True
     """Whether minutes that tools tell take the place of what was expected."""
+
+    @property
+    def counted(self) -> str:
+        """The unit as a person calls it."""
+        return "labels" if self.unit == "examples" else self.unit
 
 
 class Limits(_Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,11 @@ class Round:
         labels |= {n: label for n, label in decided.items() if label is not None}
         open_ = tuple(one for one in found.conflicts if one.id not in decided)
         return Settled(labels, open_)
+
+    @property
+    def conflicts(self) -> list[str]:
+        """Ids that a person has to decide."""
+        return [] if self.closed else [one.id for one in self.settled.conflicts]
 
     @property
     def labelled(self) -> list[Example]:
@@ -199,8 +205,8 @@ class State:
         return found
 
 
-def read_state(folder: Path) -> State:
-    """Read a campaign from its folder."""
+def read_state(folder: Path, *more: Mapping[str, Any]) -> State:
+    """Read a campaign from its folder, as it would stand after more events."""
     settings = read_settings(folder)
     ledger = Ledger(folder / "ledger.jsonl")
     rounds: dict[int, Round] = {}
@@ -211,7 +217,7 @@ def read_state(folder: Path) -> State:
     held: set[str] = set()
     ahead: Mapping[str, Any] | None = None
     rule = RULES[settings.settle]
-    for event in ledger:
+    for event in chain(ledger, more):
         kind = event["event"]
         labels = tuple(event.get("labels", labels))
         pool = event.get("source", pool)
@@ -249,29 +255,29 @@ def read_state(folder: Path) -> State:
 def issued_in(path: Path, task: str, ids: list[str]) -> dict[str, Example]:
     """The examples of a `to_label.jsonl`, by id, unlabelled whatever stands there now."""
     wanted, found = set(ids), {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
             told = json.loads(line)
-            fields = _fields(told, task)
-        except (ValueError, KeyError, AttributeError) as error:
+            kept = {"text": told.get("surface"), "prediction": told.get("prediction")}
+            one = Example(
+                told["id"],
+                told["file"],
+                told["line"],
+                _fields(told, task),
+                language=told.get("language"),
+                extra={name: value for name, value in kept.items() if value is not None},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 "this line was changed and cannot be read",
                 "take the file back from a copy",
                 file=str(path),
                 line=number,
             ) from error
-        if told["id"] in wanted:
-            kept = {"text": told.get("surface"), "prediction": told.get("prediction")}
-            found[told["id"]] = Example(
-                told["id"],
-                told["file"],
-                told["line"],
-                fields,
-                language=told.get("language"),
-                extra={name: value for name, value in kept.items() if value is not None},
-            )
+        if one.id in wanted:
+            found[one.id] = one
     if missing := wanted - set(found):
         raise InputError(
             f"{sorted(missing)[0]} was issued and stands there no more",

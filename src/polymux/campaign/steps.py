@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -92,7 +93,7 @@ def unscored(state: State, number: int) -> bool:
 
 
 def share(state: State, number: int, *, but: float = 0.0) -> int:
-    """The budget of a round: equal parts, the last takes what is left (1.4).
+    """The budget of a round: equal parts, the last takes what is left.
 
     `but` of it is on its way and counts as spent.
     """
@@ -129,8 +130,7 @@ def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> B
     """
     found = []
     for one in state.rounds:
-        open_ = [conflict.id for conflict in one.settled.conflicts if not one.closed]
-        wanted = set(open_ if conflicts else one.waiting)
+        wanted = set(one.conflicts if conflicts else one.waiting)
         # A rank is the place in the whole round, the same however often it is exported.
         waiting = [item for item in items(one.issued) if item.id in wanted]
         if conflicts:
@@ -140,7 +140,8 @@ def asked(state: State, *, conflicts: bool = False, suggests: bool = False) -> B
         found += waiting
     if not found:
         what = "is in conflict" if conflicts else "waits for labels"
-        raise UsageError(f"nothing {what}", f"polymux status {state.folder} tells what is due")
+        run = shlex.quote(str(state.folder))
+        raise UsageError(f"nothing {what}", f"polymux status {run} tells what is due")
     return Batch(state.settings.task, state.labels, tuple(found))
 
 
@@ -166,12 +167,13 @@ def _labels(state: State, number: int) -> str:
 
 
 def learn(state: State, number: int, *, progress: Progress | None) -> None:
-    """Train on all labels so far, from the start model unless settings say to continue (1.4)."""
+    """Train on all labels so far, from the start model unless settings say to continue."""
     begin = number - 1 if state.settings.training.continued else 0
     place = state.place(number)
     out = place / "model"
-    # What an earlier model of the round scored is nothing of this one's.
+    # What an earlier model of the round scored, and was judged by, is nothing of this one's.
     shutil.rmtree(place / "evaluation", ignore_errors=True)
+    (place / "control" / "control.json").unlink(missing_ok=True)
     place.mkdir(parents=True, exist_ok=True)
     (place / LEARNED).write_text(_labels(state, number), encoding="utf-8")
     seed = state.settings.seed + number

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from polymux.annotation import Answer, Batch, checked
+from polymux.annotation.batch import State as AnswerState
 from polymux.annotation.canaries import PREFIX, Read, Reading, canaries, reading_of
 from polymux.campaign.state import ADJUDICATOR, State, items
 from polymux.errors import InputError, UsageError
@@ -29,6 +32,10 @@ class Taken:
     note: str = ""
     """What the canaries showed."""
 
+    def count(self, state: AnswerState) -> int:
+        """Answers of this state."""
+        return sum(answer.state == state for answer in self.answers)
+
 
 def take(
     state: State, read: Read, place: str, *, annotator: str | None = None, decides: bool = False
@@ -47,7 +54,7 @@ def take(
     rounds = {name: one for one in state.rounds for name in one.issued}
     everything = {name: one.issued[name] for name, one in rounds.items()}
     batch = Batch(state.settings.task, state.labels, items(everything))
-    anew = f"polymux export {state.folder} --no-canaries"
+    anew = f"polymux export {shlex.quote(str(state.folder))} --no-canaries"
     reading = reading_of(read, place, batch, anew) if state.settings.canaries else Reading()
     good: dict[int, list[Answer]] = {}
     bad: list[InputError] = []
@@ -63,8 +70,15 @@ def take(
                 bad.append(InputError(what, "one person decides", file=place, line=answer.line))
                 continue
             decided.add(answer.id)
-        if decides or answer.annotator is None:
+        # A file's own name says less than who imports it.
+        if decides or answer.annotator in (None, annotator and Path(place).stem):
             answer = replace(answer, annotator=ADJUDICATOR if decides else annotator)
+        who = answer.annotator or ""
+        if not who.isprintable() or (who == ADJUDICATOR and not decides):
+            what = f"{answer.id}: an annotator cannot be called {who!a}"
+            hint = "give the name in visible signs; who has the last word imports with --decide"
+            bad.append(InputError(what, hint, file=place, line=answer.line))
+            continue
         before = rounds[answer.id].answers.get(answer.id, {}).get(answer.annotator)
         if _same(before, answer):
             known += 1

@@ -14,6 +14,7 @@ from polymux.campaign.state import State
 from polymux.campaign.steps import fingerprint, fit
 from polymux.encoders import Model
 from polymux.evaluate import label
+from polymux.folders import write_text
 from polymux.intervals import Parts
 from polymux.progress import Progress
 from polymux.records import LABEL_FIELD, Example
@@ -44,9 +45,7 @@ def trial(
     fit(state, 0, labels, place, seed=seed, progress=progress)
     loaded = Model(str(place), task=state.settings.task, device=state.settings.device)
     parts = counts(loaded, asked)
-    draft = out / f".{name}.json.part"
-    draft.write_text(json.dumps({"of": told, "parts": parts.tolist()}), encoding="utf-8")
-    draft.replace(file)
+    write_text(file, json.dumps({"of": told, "parts": parts.tolist()}), force=True)
     shutil.rmtree(place)
     return parts
 

@@ -28,7 +28,7 @@ from polymux.cli import (
     tables,
     verify,
 )
-from polymux.cli.output import set_verbosity
+from polymux.cli.output import set_verbosity, tell
 from polymux.errors import PolymuxError
 
 app = typer.Typer(
@@ -66,9 +66,18 @@ INTERRUPTED = 130
 GLOBAL_FLAGS = frozenset({"--debug", "-v", "--verbose", "-q", "--quiet"})
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"polymux {polymux.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def everywhere(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more of the work.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
@@ -82,9 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     anywhere = [a for a in given if a in GLOBAL_FLAGS]
     debug = "--debug" in anywhere
-    if "--version" in given[:1]:
-        print(f"polymux {polymux.__version__}")
-        return
     signal.signal(signal.SIGTERM, _end)
     try:
         code = app(
@@ -98,30 +104,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(2)
         command = " ".join(["polymux", *(a for a in given[:1] if a in COMMANDS)])
         what = error.format_message().replace("Value error, ", "")
-        print(f"polymux: {what}", file=sys.stderr)
-        print(f"  hint: {command} --help shows what can be given", file=sys.stderr)
+        tell(f"polymux: {what}\n  hint: {command} --help shows what can be given", level=-1)
         sys.exit(2)
     except PolymuxError as error:
         if debug:
             raise
-        print(f"polymux: {error}", file=sys.stderr)
+        tell(f"polymux: {error}", level=-1)
         sys.exit(error.exit_code)
     except Exception as error:
         failed = _refused_by_the_system(error)
         if debug or failed is None:
             raise
-        print(
+        tell(
             f"polymux: {failed.filename or 'input or output'}: {failed.strerror or failed}\n"
             "  hint: what was finished before is untouched; make room or permission, run again",
-            file=sys.stderr,
+            level=-1,
         )
         sys.exit(1)
     if code == INTERRUPTED:
-        print("polymux: interrupted", file=sys.stderr)
-        print(
+        tell(
+            "polymux: interrupted\n"
             "  hint: nothing half-written was left; train goes on with --resume, distill by "
             "itself, select finds what it encoded in its store",
-            file=sys.stderr,
+            level=-1,
         )
     if code:
         sys.exit(code)

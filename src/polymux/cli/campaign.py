@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from polymux.cli import limits, options
-from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, tell
+from polymux.cli.output import pairs, print_json, progress, refuse_leftovers, say, tell
 
 
 def init(
@@ -105,7 +106,8 @@ def init(
     --target mine.txt --budget 500 --rounds 5[/dim]
     """
     refuse_leftovers(context.args)
-    from polymux.campaign import Control, Costs, Limits, Settings, Training, hardly_trained, too_few
+    from polymux import toml
+    from polymux.campaign import Settings, hardly_trained, too_few
     from polymux.campaign import init as begin
     from polymux.readers import anchored
 
@@ -113,53 +115,48 @@ def init(
         return tuple(anchored(path, Path.cwd()) for path in paths)
 
     bought = limits.budgeting(budget_in, rate, per, at_least, at_most, without, one_of)
-    state = begin(
-        run,
-        Settings(
-            model=str(Path(model).resolve()) if Path(model).is_dir() else model,
-            task=task,
-            source=whole(source),
-            target=whole(target),
-            test=whole(test),
-            budget=budget,
-            rounds=rounds,
-            strategy=strategy,
-            seed=seed,
-            language=language,
-            fields=pairs(field, "--field"),
-            on_error=on_error,
-            device=device,
-            store=None
-            if store is None
-            else store
-            if store == "off"
-            else anchored(store, Path.cwd()),
-            training=Training(
-                preset=preset,
-                epochs=epochs,
-                lr=lr,
-                batch_size=batch_size,
-                continued=continue_training,
-            ),
-            control=Control(share=control, target=control_from == "target"),
-            costs=Costs(unit=budget_in, rates=bought["rates"], per=per),
-            limits=Limits(
-                at_least=bought["at_least"],
-                at_most=bought["at_most"],
-                without=tuple(without),
-                one_of=one_of,
-                near_duplicates=near_duplicates,
-            ),
-            canaries=canaries,
-            settle=settle,
-        ),
-    )
+    kept = store if store in (None, "off") else anchored(store, Path.cwd())
+    told = {
+        "model": str(Path(model).resolve()) if Path(model).is_dir() else model,
+        "task": task,
+        "source": whole(source),
+        "target": whole(target),
+        "test": whole(test),
+        "budget": budget,
+        "rounds": rounds,
+        "strategy": strategy,
+        "seed": seed,
+        "language": language,
+        "fields": pairs(field, "--field"),
+        "on_error": on_error,
+        "device": device,
+        "store": kept,
+        "training": {
+            "preset": preset,
+            "epochs": epochs,
+            "lr": lr,
+            "batch_size": batch_size,
+            "continued": continue_training,
+        },
+        "control": {"share": control, "target": control_from == "target"},
+        "costs": {"unit": budget_in, "rates": bought["rates"], "per": per},
+        "limits": {
+            "at_least": bought["at_least"],
+            "at_most": bought["at_most"],
+            "without": tuple(without),
+            "one_of": one_of,
+            "near_duplicates": near_duplicates,
+        },
+        "canaries": canaries,
+        "settle": settle,
+    }
+    state = begin(run, toml.checked(told, Settings, reference="polymux init --help tells more"))
     if state.labels:
         shown = ", ".join(state.labels[:6]) + ", ..." * (len(state.labels) > 6)
         tell(f"{len(state.labels)} classes ({shown})")
     for warning in filter(None, (too_few(state.settings), hardly_trained(state.settings))):
         tell(f"warning: {warning}")
-    tell(f"next: polymux next {run}")
+    tell(f"next: polymux next {shlex.quote(str(run))}")
     print(run / "run.toml")
 
 
@@ -216,7 +213,7 @@ def status(context: typer.Context, run: options.Run, json: options.Json = False)
         print(told["overrun"])
     if told["rates"]:
         rates = ", ".join(f"{name or '?'} {rate:.3g}" for name, rate in told["rates"].items())
-        print(f"{unit} by language: {rates}")
+        say(f"{unit} a{'n' * (told['per'] == 'example')} {told['per']} by language: {rates}")
     if told["control"]:
         print("\n".join(_judged(told["control"][-1], f"{told['left']:,.10g} {unit}")))
     elif told["drawn"] and told["drawn"]["labels"] < told["drawn"]["least"]:
@@ -228,7 +225,7 @@ def status(context: typer.Context, run: options.Run, json: options.Json = False)
     for one in [{"round": 0}, *told["rounds"]]:
         print(_line(one, scores.get(one["round"], {})))
     for language, one in told["agreement"].items():
-        print(_agreed(language, one))
+        say(_agreed(language, one))
     print(told["due"])
 
 
@@ -281,7 +278,7 @@ def replay(
         against = row.get("against_random")
         more = f"  against random {_interval(against, signed=True)}" if against else ""
         mean = 100 * row["mean"]
-        print(f"{row['order']:<20} {row['n']:>6,}  {mean:5.1f} ({low:.1f} to {high:.1f}){more}")
+        say(f"{row['order']:<20} {row['n']:>6,}  {mean:5.1f} ({low:.1f} to {high:.1f}){more}")
     tell(made.caution)
 
 

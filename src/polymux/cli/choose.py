@@ -11,7 +11,7 @@ import typer
 from polymux.cli import limits, options, rules
 from polymux.cli.diagnose import advised, tell_advice
 from polymux.cli.dry_run import compare, stop_at_estimate
-from polymux.cli.output import print_json, progress, refuse_leftovers, tell
+from polymux.cli.output import print_json, progress, refuse_leftovers, say, tell
 from polymux.cli.store import store_folder
 from polymux.errors import UsageError
 
@@ -124,6 +124,7 @@ def select(
         seed=seed,
         uncertainty=uncertainty,
     )
+    costs = {name: bought.pop(name) for name in ("budget_in", "rates", "per")}
     job: dict[str, Any] = {
         "budgets": budgets,
         "strategies": strategies,
@@ -132,6 +133,7 @@ def select(
         "prefilter_sample": prefilter_sample,
         "screen": screen,
         "store_dtype": store_dtype,
+        **costs,
     }
     if dry_run:
         stop_at_estimate(
@@ -220,7 +222,7 @@ def _print(made: Any, out: Path, *, json: bool) -> None:
             if languages
             else ""
         )
-        print(f"{strategy}: {len(choice):,} examples" + (f" ({counts})" if counts else ""))
+        say(f"{strategy}: {len(choice):,} examples" + (f" ({counts})" if counts else ""))
         print(f"  {place / 'to_label.jsonl'}")
     first = next(iter(made.values()))
     for warning in dict.fromkeys(

@@ -134,7 +134,7 @@ def _print(found: Diagnosis) -> None:
         for finding in findings:
             _print_one(name, finding)
         for one in found.listed.get(name, ())[:SHOWN]:
-            print(f"           {one.id}: {printable(one.text)[:WIDTH]} ({one.why})")
+            print(f"           {printable(one.id)}: {printable(one.text)[:WIDTH]} ({one.why})")
         more = len(found.listed.get(name, ())) - SHOWN
         if more > 0:
             print(f"           and {more:,} more (--out or --json has them all)")

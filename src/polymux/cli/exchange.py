@@ -54,6 +54,7 @@ def export(
     ] = True,
     url: Url = None,
     project: Project = None,
+    force: options.Force = False,
 ) -> None:
     """Write the examples that wait for labels as a file of a tool, or send them to its server.
 
@@ -81,7 +82,14 @@ def export(
         print(sent.page)
         return
     file = _here(out, project, "--out")
-    count = write(run, file, _of(to, file, "--to"), conflicts=conflicts, with_canaries=canaries)
+    count = write(
+        run,
+        file,
+        _of(to, file, "--to"),
+        conflicts=conflicts,
+        with_canaries=canaries,
+        force=force,
+    )
     tell(f"{count} example{'s' * (count != 1)}")
     print(file)
 
@@ -144,6 +152,8 @@ def import_(
 
     if url is not None:
         tool = _named(format_, "--from")
+        if annotator is not None:
+            raise UsageError("a server names who answered", "leave --annotator out")
         taken = fetch(run, tool, url, _there(project, file, "FILE"), decides=decide)
     else:
         file = _here(file, project, "FILE")
@@ -153,7 +163,8 @@ def import_(
             {
                 "taken": len(taken.answers),
                 "corrected": taken.corrected,
-                "skipped": sum(answer.state != "labelled" for answer in taken.answers),
+                "skipped": taken.count("skipped"),
+                "rejected": taken.count("rejected"),
                 "known": taken.known,
                 "waiting": taken.waiting,
                 "note": taken.note,
@@ -179,16 +190,16 @@ def _told(taken: Taken) -> str:
     """What came of an import, in one line; what is none is not told."""
     from polymux.report.words import count
 
-    skipped = sum(answer.state != "labelled" for answer in taken.answers)
     parts = {
         "corrected": taken.corrected,
-        "skipped": skipped,
+        "skipped": taken.count("skipped"),
+        "rejected": taken.count("rejected"),
         "known before": taken.known,
         "refused": len(taken.refused),
         "still waiting": taken.waiting,
     }
     more = [f"{number:,} {what}" for what, number in parts.items() if number]
-    return ", ".join([f"{count(len(taken.answers) - skipped, 'answer')} taken", *more])
+    return ", ".join([f"{count(taken.count('labelled'), 'answer')} taken", *more])
 
 
 def _of(format_: str | None, file: Path, option: str) -> str:

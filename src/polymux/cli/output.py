@@ -24,9 +24,18 @@ def set_verbosity(level: int) -> None:
 
 
 def tell(message: str, *, level: int = 0) -> None:
-    """Say something of the work on standard error, unless quiet."""
+    """Say something of the work on standard error, unless quiet; level -1 is always said."""
     if _verbosity.get() >= level:
-        print(message, file=sys.stderr)
+        print(_lines(message), file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """Print a result; what it holds of somebody's files cannot move the cursor."""
+    print(_lines(text))
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def printable(text: str) -> str:

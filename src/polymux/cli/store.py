@@ -87,8 +87,8 @@ def store_folder(given: str | None) -> Path | None:
         return None
     if given is not None:
         return Path(given)
-    if "POLYMUX_STORE" in os.environ:
-        return Path(os.environ["POLYMUX_STORE"])
+    if named := os.environ.get("POLYMUX_STORE"):
+        return Path(named)
     from platformdirs import user_cache_path
 
     return user_cache_path("polymux") / "store"
