@@ -433,8 +433,13 @@ def test_answers_after_the_last_round_are_learned_from_once(world: World, tmp_pa
     assert (first["rounds"][0]["trained"], first["scores"][-1]["round"]) == (2, 1)
     assert len(take(run, answered(tmp_path / "late.jsonl"), "jsonl").answers) == 2
     assert "polymux next" in status(run)["due"]
+    judged = run / "rounds/01/control/control.json"
+    judged.parent.mkdir(exist_ok=True)
+    judged.write_text("{}", "utf-8")
     due = advance(run)
     assert due.done == ("round 1: trained", "round 1: scored")
+    # It was of the model before.
+    assert not judged.exists()
     assert due.finished
     assert status(run)["rounds"][0]["trained"] == 4
     assert advance(run).done == ()
