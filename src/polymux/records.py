@@ -59,6 +59,11 @@ class Example:
             return surface
         return " | ".join(v if isinstance(v, str) else " ".join(v) for v in self.fields.values())
 
+    @property
+    def characters(self) -> int:
+        """Code points of all fields."""
+        return sum(map(len, map("".join, self.fields.values())))
+
 
 def _field_bytes(fields: Mapping[str, str | tuple[str, ...]], form: Literal["NFC"] | None) -> bytes:
     """Field names, values and their lengths, so that no two different examples give the same."""

@@ -163,24 +163,25 @@ class EncodedPool:
         """The encodings of these rows of the pool, in the order given."""
         firsts = np.array([seen.first for seen in self._shards])
         home = np.searchsorted(firsts, rows, side="right") - 1
-        order = np.argsort(home, kind="stable")
-        parts = []
-        for shard in np.unique(home):
-            wanted = rows[order][home[order] == shard]
-            parts.append(self._load(self._shards[shard]).take(wanted - firsts[shard]))
-        back = np.empty(len(rows), dtype=np.int64)
-        back[order] = np.arange(len(rows))
-        return Encodings.concatenate(parts).take(back)
+
+        def part(shard: int, places: Int[np.ndarray, "n"]) -> Encodings:
+            return self._load(self._shards[shard]).take(rows[places] - firsts[shard])
+
+        return gathered(home, part)
 
     def examples(self, rows: Int[np.ndarray, "m"]) -> dict[int, Example]:
-        """These rows, from their files where there are too many to be held in memory.
+        """These rows; all of them in memory, see `texts`."""
+        return dict(self.texts(rows))
+
+    def texts(self, rows: Int[np.ndarray, "m"]) -> Iterator[tuple[int, Example]]:
+        """These rows in the order of the pool, from their files where it is too large to be held.
 
         Raises InputError where the files changed meanwhile.
         """
         wanted = np.unique(rows)
-        found: dict[int, Example] = {}
-        if len(wanted) == 0:
-            return found
+        left = len(wanted)
+        if left == 0:
+            return
         for shard, seen in zip(self._held or self.pool.shards(), self._shards, strict=False):
             here = wanted[(wanted >= shard.first) & (wanted < shard.first + len(shard.examples))]
             if len(here) == 0:
@@ -189,16 +190,18 @@ class EncodedPool:
             known = self._load(seen).hashes[here - shard.first]
             if (content_hashes(picked) != known).any():
                 raise self._changed(picked[0].file)
-            found.update(zip(here.tolist(), picked, strict=True))
-            if len(found) == len(wanted):
-                return found
+            yield from zip(here.tolist(), picked, strict=True)
+            left -= len(here)
+            if left == 0:
+                return
         raise self._changed(self.pool.files[-1].path)
 
     def _hold(self, shard: Shard) -> None:
         if self._held is None:
             return
         self._held.append(shard)
-        self._characters += sum(_characters(example) for example in shard.examples)
+        # Whatever else the file said of them takes memory too.
+        self._characters += sum(e.characters + len(repr(e.extra)) for e in shard.examples)
         if self.counts.read > HELD_EXAMPLES or self._characters > HELD_CHARACTERS:
             self._held = None
 
@@ -224,7 +227,13 @@ class EncodedPool:
         return encodings
 
 
-def _characters(example: Example) -> int:
-    """About how many characters it holds, whatever else the file said of it included."""
-    values = example.fields.values()
-    return sum(map(len, map("".join, values))) + len(repr(example.extra))
+def gathered(
+    home: Int[np.ndarray, "m"], part: Callable[[int, Int[np.ndarray, "n"]], Encodings]
+) -> Encodings:
+    """Encodings in the order asked for, from each part at once.
+
+    `home` says which part holds each; `part` gives those that are asked for at these places.
+    """
+    order = np.argsort(home, kind="stable")
+    parts = [part(int(each), order[home[order] == each]) for each in np.unique(home)]
+    return Encodings.concatenate(parts).take(np.argsort(order))

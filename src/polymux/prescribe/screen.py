@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from polymux.encoders import Model, encode, readable
 from polymux.encoders.backends import first_with
 from polymux.errors import UsageError
-from polymux.prescribe.pools import HELD_EXAMPLES, EncodedPool
+from polymux.prescribe.pools import HELD_EXAMPLES, EncodedPool, gathered
 from polymux.progress import Progress
 from polymux.records import SHARD_SIZE, Encodings, Example, Pool, content_hashes
 from polymux.selection import (
@@ -147,18 +147,15 @@ class Decided:
     def fetch(self, rows: Int[np.ndarray, "n"]) -> Encodings:
         """The exact encodings of these rows, in the order given."""
         self.add(rows)
-        home = self._part[rows]
-        order = np.argsort(home, kind="stable")
-        parts = []
-        for part in np.unique(home):
-            fingerprint, languages = self._parts[part]
-            wanted = rows[order][home[order] == part]
+
+        def part(number: int, places: Int[np.ndarray, "m"]) -> Encodings:
+            fingerprint, languages = self._parts[number]
+            wanted = rows[places]
             at = self._place[wanted]
             held = self.pool.load(self.model, fingerprint).take(at)
-            parts.append(replace(held, rows=wanted, languages=[languages[i] for i in at.tolist()]))
-        back = np.empty(len(rows), dtype=np.int64)
-        back[order] = np.arange(len(rows))
-        return Encodings.concatenate(parts).take(back)
+            return replace(held, rows=wanted, languages=[languages[i] for i in at.tolist()])
+
+        return gathered(self._part[rows], part)
 
 
 @dataclass(frozen=True, eq=False)
