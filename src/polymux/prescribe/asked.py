@@ -87,7 +87,10 @@ def prescribe(
             ground.alone.judge(_streaming(asked), sizes, asked.near_duplicates)
     with clock.stage("explain"):
         wanted = [choice.rows for choice in found.values()]
-        examples = ground.pool.examples(np.concatenate([*wanted, ground.sample_rows]))
+        # A budget in characters may be far more than the examples that it bought.
+        shown_rows = ground.sample_rows[: max(MAP_POINTS, *map(len, wanted))]
+        ground = replace(ground, sample_rows=shown_rows)
+        examples = ground.pool.examples(np.concatenate([*wanted, shown_rows]))
         shown = Sample.of(ground, examples)
     made = {}
     for name in asked.rules:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 import regex
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from polymux.errors import BudgetError, UsageError
 from polymux.prescribe.pools import EncodedPool
@@ -51,15 +51,10 @@ def words_in(example: Example) -> int:
     return sum(len(_WORDS.findall(str(text))) for text in example.fields.values())
 
 
-def characters_in(example: Example) -> int:
-    """Code points of all fields."""
-    return sum(map(len, map("".join, example.fields.values())))
-
-
 SIZES: dict[str, Callable[[Example], int]] = {
     "example": lambda example: 1,
     "token": words_in,
-    "character": characters_in,
+    "character": lambda example: example.characters,
 }
 _OF_UNIT = {"examples": "example", "tokens": "token", "characters": "character"}
 
@@ -151,7 +146,7 @@ def limits_on(pool: EncodedPool, budget: int, told: Budgeting) -> tuple[Limits, 
     """
     there = pool.languages_read
     refuse_strangers(told, {*there, *told["without"]} if any(there) else there)
-    cost = cost_of(told["budget_in"], told["rates"], told["per"])
+    cost = _cost(told)
     terms = partial(_terms, pool, cost, told["one_of"])
     taken: frozenset[Hashable] = frozenset()
     if told["one_of"] is not None:
@@ -160,18 +155,36 @@ def limits_on(pool: EncodedPool, budget: int, told: Budgeting) -> tuple[Limits, 
     limits = Limits(terms, at_least=told["at_least"], at_most=told["at_most"], taken=taken)
     if told["budget_in"] == "examples":
         return limits, min(budget, pool.counts.eligible)
-    costs = terms(pool.rows).costs
+    costs = _costs(pool, cost)
     cheapest = float(costs.min())
     if cheapest > budget:
         raise BudgetError(
             f"{budget} {told['budget_in']} buy no example: the cheapest costs {cheapest:g}",
             "give a larger --budget",
         )
-    about = int(np.clip(budget / max(float(costs.mean()), _NOTHING), 1, pool.counts.eligible))
+    about = int(np.clip(_buys(budget, costs), 1, pool.counts.eligible))
     return (
         Limits(terms, float(budget), cheapest, told["at_least"], told["at_most"], taken),
         about,
     )
+
+
+def bought(pool: EncodedPool, budget: int, told: Budgeting) -> float:
+    """About how many examples of a pool a budget buys."""
+    return _buys(budget, _costs(pool, _cost(told)))
+
+
+def _cost(told: Budgeting) -> Callable[[Example], float]:
+    return cost_of(told["budget_in"], told["rates"], told["per"])
+
+
+def _costs(pool: EncodedPool, cost: Callable[[Example], float]) -> Float[np.ndarray, "eligible"]:
+    """Of all that may be chosen, one text at a time."""
+    return np.fromiter((cost(example) for _, example in pool.texts(pool.rows)), dtype=np.float64)
+
+
+def _buys(budget: int, costs: Float[np.ndarray, "n"]) -> float:
+    return budget / max(float(costs.mean()), _NOTHING)
 
 
 def refuse_empty(choice: Choice) -> None:
