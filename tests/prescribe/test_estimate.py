@@ -133,7 +133,7 @@ def asked_trial(lengths, rates):
     from polymux.prescribe.trial import Trial
 
     return Trial(
-        examples=1, seconds=0.0, loading=0.0, lengths=np.array(lengths), rates=np.array(rates),
+        examples=1, loading=0.0, lengths=np.array(lengths), rates=np.array(rates),
         preparing=0.0, putting=0.0, getting=0.0, shard_bytes=0.0, example_bytes=0.0, choosing=0.0,
         dim=8,
     )  # fmt: skip
@@ -148,6 +148,16 @@ def test_a_prefilter_is_reckoned_with(model) -> None:
     assert part.seconds["prefilter"] > 0
     assert part.seconds["measure prefilter"] < part.seconds["encode source"]
     assert part.seconds["encode source"] < whole.seconds["encode source"]
+
+
+def test_a_budget_in_another_unit_is_reckoned_in_the_examples_that_it_buys(model) -> None:
+    source, target = pool(SIZES), pool({"ur": 150}, name="target")
+    each = sum(len(example.fields["tokens"]) for example in source) / 1800
+    made = asked(model, source, target, budgets=[3000], budget_in="tokens", prefilter=1000)
+    assert made.buys == pytest.approx(3000 / each, rel=0.05)
+    by_rate = {"budget_in": "money", "rates": {"*": 0.5}}
+    twice = asked(model, source, target, budgets=[3000], **by_rate)
+    assert twice.buys == pytest.approx(2 * made.buys, abs=1)
 
 
 def test_workers_share_the_encoding(model, monkeypatch) -> None:
@@ -179,7 +189,7 @@ def test_an_estimate_of_another_job_is_not_compared(model, tmp_path) -> None:
     made = asked(model, source, target)
     (tmp_path / "estimate.json").write_text(json.dumps(made.record()), encoding="utf-8")
     job = {"budgets": [20], "strategies": ["knn-uncertainty"], "prefilter": None, "screen": "off"}
-    job |= {"store_dtype": "float32"}
+    job |= {"store_dtype": "float32", "budget_in": "examples", "rates": {}, "per": "token"}
     same = job_of(model, source, target, prefilter_sample=None, **job)
     other = job_of(model, source, target, prefilter_sample=None, **{**job, "budgets": [21]})
     assert left_in(tmp_path, same)["tokens"] == made.tokens

@@ -17,6 +17,7 @@ import polymux as pm
 from polymux.errors import BudgetError, UsageError
 from polymux.prescribe import select_many
 from polymux.prescribe.costs import ANY, UNITS, group_of, words_in
+from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.verify import SAME, verify
 from polymux.records import Example, Pool
 from polymux.selection import STRATEGIES
@@ -141,6 +142,43 @@ def test_of_a_parallel_pool_each_sentence_is_bought_once(model: pm.Model, field:
         assert len(set(twice)) < 30
 
 
+def test_what_was_bought_bars_its_group_and_barred_languages_take_no_place_in_a_prefilter(
+    model: pm.Model,
+) -> None:
+    bought = Pool.of([e for e in parallel() if e.language == "en"][:25], TASK)
+    options: dict[str, Any] = {"source": parallel(), "exclude": [bought], "budgets": [10]}
+    (made,) = ranked(model, ["random"], one_of="number", prefilter=50, **options).values()
+    assert made.manifest["prefilter"]["kept"] == 50
+    assert min(int(pick.example.id.split("#")[1]) for pick in made.picks) > 25
+    (made,) = ranked(model, ["random"], without=["de"], prefilter=100).values()
+    assert made.manifest["prefilter"]["kept"] == made.manifest["prefilter"]["eligible"] == 90
+
+
+def test_a_prefilter_counts_examples_whatever_the_budget_is_in(model: pm.Model) -> None:
+    options: dict[str, Any] = {"budgets": [360], "budget_in": "tokens", "prefilter": 80}
+    (made,) = ranked(model, ["random"], **options).values()
+    told = made.manifest["prefilter"]["recall"]
+    each = sum(len(e.fields["tokens"]) for e in pool(SIZES)) / 140
+    assert (told["sample"], told["budget"]) == (140, round(360 / each))
+
+
+def test_no_more_texts_are_held_than_are_shown_or_walked(
+    model: pm.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    whole = EncodedPool.examples
+
+    def counting(self: EncodedPool, rows: Any) -> Any:
+        asked.append(len(rows))
+        return whole(self, rows)
+
+    monkeypatch.setattr(EncodedPool, "examples", counting)
+    monkeypatch.setattr("polymux.prescribe.asked.MAP_POINTS", 5)
+    ranked(model, ["random"], budgets=[200], budget_in="characters")
+    # First those of the target sample.
+    assert max(asked[1:]) < 70
+
+
 def test_near_duplicates_and_costs_go_together(model: pm.Model) -> None:
     options = {"budgets": [100], "budget_in": "tokens"}
     plain = ranked(model, ["average-dist"], **options)["average-dist", 100]
@@ -209,10 +247,14 @@ def test_what_is_short_is_told(model: pm.Model) -> None:
     assert any("hi by 5" in warning for warning in made.manifest["warnings"])
 
 
-def test_a_limited_choice_can_be_made_again(model: pm.Model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefilter", [None, 70])
+def test_a_limited_choice_can_be_made_again(
+    model: pm.Model, tmp_path: Path, prefilter: int | None
+) -> None:
     for language, count in SIZES.items():
         write_conllu(tmp_path / "source", language, count)
     write_conllu(tmp_path / "target", "ur", 25)
+    write_conllu(tmp_path / "bought", "en", 10)
     made = select_many(
         model,
         pm.read(tmp_path / "source", task=TASK, language="folder"),
@@ -223,6 +265,8 @@ def test_a_limited_choice_can_be_made_again(model: pm.Model, tmp_path: Path) -> 
         at_least={"hi": 4},
         without=["de"],
         one_of="number",
+        exclude=[pm.read(tmp_path / "bought", task=TASK)],
+        prefilter=prefilter,
     )
     made["knn-uncertainty", 120].write(tmp_path / "out")
     assert verify(tmp_path / "out").verdict == SAME

@@ -180,7 +180,7 @@ def select_many(
     least_most = {"at_least": dict(at_least), "at_most": dict(at_most), "without": sorted(without)}
     budgeting = checked(budgets, Budgeting(**costs, **least_most))  # type: ignore[typeddict-item]
     _refuse_early(rules, source, quotas, gold)
-    check_prefilter(prefilter, prefilter_sample, max(budgets))
+    check_prefilter(prefilter, prefilter_sample, max(budgets) if budget_in == "examples" else None)
     low = screening(model, screen, rules, only=screen_only)
     clock = Clock()
     keep = store_for(store, spool, store_dtype)
@@ -244,6 +244,7 @@ def _answers(
                 partial(choose_plainly, these),
                 prefilters[whole],
                 budget=max(budgets),
+                budgeting=asked.budgeting,
                 seed=asked.ask.seed,
                 barred=barred,
                 clock=clock,

@@ -12,6 +12,7 @@ from typing import Any
 from polymux.encoders import Model
 from polymux.folders import ESTIMATE
 from polymux.prescribe.clock import Clock
+from polymux.prescribe.costs import cost_of
 from polymux.prescribe.look import Counted, Look, look_at
 from polymux.prescribe.pools import EncodedPool
 from polymux.prescribe.recall import check_prefilter, sample_size
@@ -54,6 +55,8 @@ class Estimate:
     peak_memory_mb: float
     sampled: Mapping[str, int | float]
     """Examples that were encoded for it, and the seconds that it took."""
+    buys: int
+    """Examples of the source that the largest budget buys."""
     proposals: tuple[str, ...] = ()
     """What would make it cheaper."""
 
@@ -108,6 +111,9 @@ def estimate(
     prefilter: int | None = None,
     prefilter_sample: int | None = None,
     screen: str = "off",
+    budget_in: str = "examples",
+    rates: Mapping[str, float] = {},
+    per: str = "token",
     seed: int = 0,
     store: str | Path | None = None,
     store_dtype: str = "float32",
@@ -123,7 +129,8 @@ def estimate(
     Raises:
         InputError: a bad line, as `select` does.
     """
-    check_prefilter(prefilter, prefilter_sample, max(budgets))
+    in_examples = max(budgets) if budget_in == "examples" else None
+    check_prefilter(prefilter, prefilter_sample, in_examples)
     clock = Clock()
     shelf = None if store is None else Store(Path(store), store_dtype)
     looks = {}
@@ -131,18 +138,20 @@ def estimate(
         for name, pool in _named(source, target, gold).items():
             with clock.stage(f"read {name}"):
                 looks[name] = look_at(pool, model, shelf, seed, progress)
+        cost = cost_of(budget_in, rates, per)
+        buys = looks["source"].examples_for(max(budgets), cost)
         trial = try_out(
             model,
             [example for look in looks.values() for example in look.sample],
             strategies=strategies,
-            budget=max(budgets),
+            budget=buys,
             targets=looks["target"].counted.examples,
             seconds=seconds,
         )
     works = {name: _Work.of(look) for name, look in looks.items()}
     beside: dict[str, float] = {}
     if prefilter is not None:
-        size = sample_size(prefilter_sample, max(budgets))
+        size = sample_size(prefilter_sample, in_examples)
         cutting = looks["source"].counted.examples * trial.preparing
         beside["prefilter"] = 2 * (clock.seconds["read source"] + cutting)
         if size > 0:
@@ -156,6 +165,9 @@ def estimate(
         "prefilter_sample": prefilter_sample,
         "screen": screen,
         "store_dtype": store_dtype,
+        "budget_in": budget_in,
+        "rates": dict(rates),
+        "per": per,
     }
     made = Estimate(
         job=job_of(model, source, target, gold=gold, **job),
@@ -163,8 +175,9 @@ def estimate(
         seconds=beside | _stages(trial, works, clock.seconds, workers, _faster(model, screen)),
         tokens=sum(work.tokens for work in works.values()),
         disk_mb=round(sum(work.bytes(trial) for work in works.values()) / MIB, 3),
-        peak_memory_mb=round(clock.peak_memory_mb + _more(trial, works, max(budgets)) / MIB, 1),
+        peak_memory_mb=round(clock.peak_memory_mb + _more(trial, works, buys) / MIB, 1),
         sampled={"examples": trial.examples, "seconds": round(clock.seconds["estimate"], 3)},
+        buys=buys,
     )
     return replace(made, proposals=tuple(line for ask in PROPOSALS if (line := ask(model, made))))
 
@@ -201,7 +214,7 @@ def _faster(model: Model, screen: str) -> float:
 def narrowing(model: Model, made: Estimate) -> str | None:
     """Propose a prefilter where the source alone takes hours."""
     source = made.pools["source"]
-    keep = max(source.examples // 10, KEEP_BUDGETS * max(made.job["budgets"]))
+    keep = max(source.examples // 10, KEEP_BUDGETS * made.buys)
     if made.job["prefilter"] or "uncertainty" in made.job["strategies"]:
         return None  # it keeps of the least sure less than lot does
     if made.seconds["encode source"] < WORTH_A_PREFILTER or keep > source.examples / 2:

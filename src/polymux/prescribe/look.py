@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -40,6 +41,11 @@ class Look:
     lengths: Int[np.ndarray, "rows"]
     """Of the sample's rows."""
 
+    def examples_for(self, budget: int, cost: Callable[[Example], float]) -> int:
+        """About how many examples a budget buys, one at least and all at most."""
+        each = fmean(map(cost, self.sample))
+        return max(1, min(round(budget / each) if each else budget, self.counted.examples))
+
 
 def look_at(
     pool: Pool, model: Model, store: Store | None, seed: int, progress: Progress | None
@@ -55,7 +61,7 @@ def look_at(
     for shard in pool.shards():
         examples += len(shard.examples)
         shards += 1
-        characters += sum(_characters(example) for example in shard.examples)
+        characters += sum(example.characters for example in shard.examples)
         if store and store.path(model.fingerprint, shard.fingerprint).exists():
             stored += len(shard.examples)
         hashes = content_hashes(shard.examples)
@@ -72,7 +78,7 @@ def look_at(
     lengths = np.array([len(feature.input_ids) for feature in features])
     owners = [feature.example for feature in features]
     each = np.bincount(owners, weights=lengths, minlength=len(sample))
-    tokens = examples * _mean(each, [_characters(e) for e in sample], characters / examples)
+    tokens = examples * _mean(each, [e.characters for e in sample], characters / examples)
     counted = Counted(examples, characters, round(tokens), shards, stored)
     return Look(counted, sample, lengths)
 
@@ -90,13 +96,6 @@ def _mean(
     if spread > 0:
         slope = float(np.cov(tokens, characters, bias=True)[0, 1]) / spread
     return float(tokens.mean()) + slope * (mean_characters - float(np.mean(characters)))
-
-
-def _characters(example: Example) -> int:
-    return sum(
-        len(value) if isinstance(value, str) else sum(map(len, value))
-        for value in example.fields.values()
-    )
 
 
 def _readable(drawn: Sequence[Example], pool: Pool, model: Model) -> tuple[Example, ...]:

@@ -8,7 +8,7 @@ only its tokenizer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -65,11 +65,14 @@ def narrow(
     sample: int,
     seed: int = 0,
     barred: HashSet | None = None,
+    without: Collection[str] = (),
+    one_of: str | None = None,
     progress: Progress | None = None,
 ) -> Narrowed:
     """Keep the `keep` examples of a pool that are most like the target sample, partly by lot.
 
-    Duplicates and `barred` take no place. Both pools are read without the model: the target once,
+    Duplicates, `barred` and languages in `without` take no place; with `one_of`, `barred` stays
+    beside the kept, to bar its groups. Both pools are read without the model: the target once,
     the source twice. `sample` examples of the source, drawn evenly, are named beside.
 
     Raises:
@@ -77,7 +80,8 @@ def narrow(
             rejected with their line later.
     """
     told = _Told(f"prefilter {source.name}", progress)
-    seen = _first_look(source, model.tokenizer, barred or HashSet(), told)
+    out = _Out(barred or HashSet(), without, has_groups=one_of is not None)
+    seen = _first_look(source, model.tokenizer, out, told)
     ratios = log_ratios(_counts_of(target, model.tokenizer), seen.counts)
     best = Smallest(keep, _given_key)
     even = Smallest(sample, drawn(seed, "prefilter-recall"))
@@ -97,7 +101,7 @@ def narrow(
         "buckets": BUCKETS,
         "prior": PRIOR,
     }
-    rows = np.concatenate([best.rows, np.array(seen.unreadable, dtype=np.int64)])
+    rows = np.concatenate([best.rows, np.array(seen.beside, dtype=np.int64)])
     return Narrowed(
         _only(source, rows, seen.firsts), kept, _only(source, even.rows, seen.firsts), facts
     )
@@ -147,11 +151,22 @@ class _Seen:
     """What may be kept, by shard."""
     firsts: dict[int, int]
     """The row of each file's first example."""
-    unreadable: list[int]
+    beside: list[int]
+    """Rows that stay and take no place: what cannot be read, what bars its group."""
     read: int = 0
     duplicates: int = 0
     excluded: int = 0
     eligible: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Out:
+    """What may not be kept."""
+
+    barred: HashSet
+    without: Collection[str]
+    has_groups: bool
+    """Whether what is barred stays, to bar its group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +190,14 @@ def _counts_of(pool: Pool, tokenizer: Any) -> Int[np.ndarray, "buckets"]:
     return counts
 
 
-def _first_look(source: Pool, tokenizer: Any, barred: HashSet, told: _Told) -> _Seen:
+def _first_look(source: Pool, tokenizer: Any, out: _Out, told: _Told) -> _Seen:
     """Count n-grams, and say what may be kept."""
     known = HashSet()
     seen = _Seen(np.zeros(BUCKETS, dtype=np.int64), [], {}, [])
     for shard in source.shards():
         hashes = content_hashes(shard.examples)
-        is_first, is_barred = known.add(hashes), barred.contains(hashes)
+        is_first, is_excluded = known.add(hashes), out.barred.contains(hashes)
+        is_barred = is_excluded | np.array([e.language in out.without for e in shard.examples])
         buckets, owner = buckets_of(shard.examples, tokenizer)
         is_empty = np.bincount(owner, minlength=len(hashes)) == 0
         if is_empty.any() and not source.skip_bad:
@@ -190,7 +206,8 @@ def _first_look(source: Pool, tokenizer: Any, barred: HashSet, told: _Told) -> _
         seen.counts += np.bincount(buckets[may[owner]], minlength=BUCKETS)
         seen.masks.append(may)
         seen.firsts.setdefault(shard.file, shard.first)
-        seen.unreadable += (shard.first + np.flatnonzero(is_empty)).tolist()
+        stays = is_empty | (is_first & is_excluded & out.has_groups)
+        seen.beside += (shard.first + np.flatnonzero(stays)).tolist()
         seen.read += len(hashes)
         seen.duplicates += int((~is_first).sum())
         seen.excluded += int((is_first & is_barred).sum())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from polymux.errors import UsageError
 from polymux.prescribe.clock import Clock
+from polymux.prescribe.costs import Budgeting, bought
 from polymux.prescribe.ground import Aim
 from polymux.prescribe.hashes import HashSet
 from polymux.prescribe.pools import EncodedPool
@@ -27,11 +29,11 @@ ENOUGH = 0.9
 Choose = Callable[[EncodedPool, int], Mapping[str, Choice]]
 
 
-def check_prefilter(keep: int | None, sample: int | None, budget: int) -> None:
-    """Refuse a prefilter that cannot be."""
+def check_prefilter(keep: int | None, sample: int | None, budget: int | None) -> None:
+    """Refuse a prefilter that cannot be; a budget that is not in examples is None."""
     if keep is None and sample is not None:
         raise UsageError("--prefilter-sample is for --prefilter", "give --prefilter N too")
-    if keep is not None and keep < budget:
+    if keep is not None and budget is not None and keep < budget:
         raise UsageError(
             f"--prefilter {keep} keeps fewer examples than the budget of {budget:,}",
             "keep many budgets, as many as the time allows",
@@ -48,6 +50,7 @@ def narrowed(
     prefilter: tuple[int, int | None],
     *,
     budget: int,
+    budgeting: Budgeting,
     seed: int,
     barred: HashSet,
     clock: Clock,
@@ -59,7 +62,8 @@ def narrowed(
     budgets, if not given).
     """
     keep, sample = prefilter
-    size = sample_size(sample, budget)
+    in_examples = budgeting["budget_in"] == "examples"
+    size = sample_size(sample, budget if in_examples else None)
     before = clock.seconds.get("prefilter", 0.0)
     with clock.stage("prefilter"):
         made = narrow(
@@ -70,18 +74,22 @@ def narrowed(
             sample=max(size, 1),
             seed=seed,
             barred=barred,
+            without=budgeting["without"],
+            one_of=budgeting["one_of"],
             progress=progress,
         )
     facts = {**made.facts, "seconds": round(clock.seconds["prefilter"] - before, 3)}
     if size > 0 and not narrows_nothing(facts):
         with clock.stage("measure prefilter"):
-            facts["recall"] = recall_of(made, budget, aim, choose, progress)
+            facts["recall"] = recall_of(
+                made, partial(bought, budget=budget, told=budgeting), aim, choose, progress
+            )
     return made.pool, facts
 
 
-def sample_size(given: int | None, budget: int) -> int:
-    """How many examples are encoded to measure a prefilter."""
-    return max(SAMPLE, 4 * budget) if given is None else given
+def sample_size(given: int | None, budget: int | None) -> int:
+    """How many examples are encoded to measure a prefilter; `budget` as in `check_prefilter`."""
+    return max(SAMPLE, 4 * (budget or 0)) if given is None else given
 
 
 def narrows_nothing(facts: Mapping[str, Any]) -> bool:
@@ -90,13 +98,18 @@ def narrows_nothing(facts: Mapping[str, Any]) -> bool:
 
 
 def recall_of(
-    made: Narrowed, budget: int, aim: Aim, choose: Choose, progress: Progress | None
+    made: Narrowed,
+    buys: Callable[[EncodedPool], float],
+    aim: Aim,
+    choose: Choose,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     """The share of each strategy's choice that the prefilter kept, measured on the even sample.
 
     The sample is encoded in full and chosen from, with the budget's share of the pool but at least
     `SMALLEST_CHOICE` examples and never more than the prefilter keeps of the sample on average.
-    `random` is what a prefilter by lot would keep. Intervals are Wilson's, 95 %.
+    `buys` says how many examples of a pool the budget buys. `random` is what a prefilter by lot
+    would keep. Intervals are Wilson's, 95 %.
     """
     start = time.perf_counter()
     pool = EncodedPool(made.sample, aim.pool.model, aim.pool.store, aim.pool.engine)
@@ -104,7 +117,8 @@ def recall_of(
     size = pool.counts.eligible
     eligible = made.facts["eligible"]
     share = made.facts["kept"] / eligible
-    wanted = max(round(budget * size / eligible), min(SMALLEST_CHOICE, round(share * size)), 1)
+    part = min(buys(pool) / eligible, share)
+    wanted = max(round(part * size), min(SMALLEST_CHOICE, round(share * size)), 1)
     strategies = {}
     for name, choice in choose(pool, wanted).items():
         kept = int(made.kept.contains(pool.fetch(choice.rows).hashes).sum())

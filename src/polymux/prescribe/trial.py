@@ -28,8 +28,6 @@ class Trial:
 
     examples: int
     """How many were encoded."""
-    seconds: float
-    """What the trial took."""
     loading: float
     """The model, from its files to its first answer."""
     lengths: Float[np.ndarray, "batches"]
@@ -65,7 +63,6 @@ def try_out(
 
     The examples must be readable by the model. Only a temporary folder is written to.
     """
-    start = time.perf_counter()
     loading = _seconds(lambda: model.encode(examples[:1]))
     preparing = _seconds(lambda: model.prepare(examples)) / len(examples)
     lengths, rates, parts = _timed(model, examples, seconds)
@@ -81,7 +78,6 @@ def try_out(
     return Trial(
         examples=len(seen),
         choosing=_choosing(seen, model.task, strategies, budget, targets),
-        seconds=time.perf_counter() - start,
         loading=loading,
         lengths=lengths,
         rates=rates,

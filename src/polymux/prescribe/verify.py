@@ -170,13 +170,22 @@ def _scene(
 ) -> Scene:
     """Everything in its place, and what of it is not what it was; the model has not run yet."""
     source, target, exclude = pools
-    is_aimless = bool(past.settings.get("exclude_target", False))
+    exclude_target = bool(past.settings.get("exclude_target", False))
+    without = tuple(past.settings.get("without", ()))
     barred = Barred.by(exclude)
     if past.manifest.get("prefilter") is not None:
         # The pool that was chosen from, narrowed again as it was then.
-        out = Barred.by([*exclude, target] if is_aimless else exclude).hashes
-        keep, seed = past.settings["prefilter"], past.manifest["seed"]
-        source = narrow(source, target, model, keep, sample=1, seed=seed, barred=out).pool
+        source = narrow(
+            source,
+            target,
+            model,
+            past.settings["prefilter"],
+            sample=1,
+            seed=past.manifest["seed"],
+            barred=Barred.by([*exclude, target] if exclude_target else exclude).hashes,
+            without=without,
+            one_of=past.settings.get("one_of"),
+        ).pool
     calibrate(model, source, past.manifest["seed"])
     surveys = {
         "source": Survey.of(readable(source, model), wanted),
@@ -185,9 +194,8 @@ def _scene(
     changed = changes(past, model, surveys, barred)
     store = Store(folder, past.settings.get("store_dtype", "float32"))
     survey = surveys["source"]
-    without = tuple(past.settings.get("without", ()))
     return Scene(
-        model, source, target, exclude, is_aimless, without, survey, changed, store, engine
+        model, source, target, exclude, exclude_target, without, survey, changed, store, engine
     )
 
 
