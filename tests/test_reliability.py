@@ -68,22 +68,29 @@ def _put(value: Any, place: tuple[Any, ...], other: object) -> Any:
     return changed
 
 
-OTHERS: tuple[object, ...] = (None, True, 3, 1e400, "x", [3], ["x"], {"a": [1]}, [{}])
+HUGE = 10**400
+OTHERS: tuple[object, ...] = (
+    *(None, True, 3, 1e400, HUGE, "x", "\ud800", [3], ["x"], {"a": [1]}, [{}]),
+)
+# The first seed of a target, and the last: what is seldom written.
 IN_JSON = {
-    name: told
+    (name, which): told
     for name, target in TARGETS.items()
-    if (told := next((p for p in map(_parsed, target.seeds()) if p is not None), None))
+    for which, place in (("usual", 0), ("seldom", -1))
+    if (told := _parsed(list(target.seeds())[place]))
 }
 
 
-@pytest.mark.parametrize("name", IN_JSON)
-def test_a_value_of_another_kind_is_told_of_wherever_it_stands(name: str, tmp_path: Path) -> None:
-    before, documents = IN_JSON[name]
+@pytest.mark.parametrize(("name", "which"), IN_JSON)
+def test_a_value_of_another_kind_is_told_of_wherever_it_stands(
+    name: str, which: str, tmp_path: Path
+) -> None:
+    before, documents = IN_JSON[name, which]
     assert documents
     for number, document in enumerate(documents):
         for place in list(_places(document))[:80]:
             for other in OTHERS:
                 changed = [*documents]
                 changed[number] = _put(document, place, other)
-                lines = (json.dumps(one, ensure_ascii=False) for one in changed)
+                lines = (json.dumps(one) for one in changed)
                 TARGETS[name].attempt(before + "\n".join(lines).encode(), tmp_path)

@@ -143,7 +143,7 @@ def _back(name: str, data: bytes, folder: Path) -> int:
                 if isinstance(answer, InputError):
                     told(answer)
                 else:
-                    json.dumps([answer.label, answer.annotator], ensure_ascii=False).encode()
+                    json.dumps(answer.label, ensure_ascii=False).encode()
                     taken += 1
         except PolymuxError as error:
             told(error)
@@ -178,7 +178,17 @@ def _part_seeds(name: str) -> list[bytes]:
 def _dumped(name: str) -> list[bytes]:
     made = FORMATS[name].dump
     assert made is not None
-    return [FINISH[name](made(batch), batch) for batch in _fitting(name).values()]
+    dumped = [FINISH[name](made(batch), batch) for batch in _fitting(name).values()]
+    return [*dumped, *_SELDOM.get(name, ())]
+
+
+# What people may write besides.
+_TEXT = _TEXTS[0].fields["text"]
+_TOLD = {"id": "c#1", "text": _TEXT, "label": "yes", "annotator": "ada", "seconds": 1.5}
+_SELDOM = {
+    "jsonl": [json.dumps(_TOLD).encode()],
+    "conll": ["\n".join(("# id = p#1", "# state = rejected", *_HOSTILE, "")).encode()],
+}
 
 
 def _argilla() -> list[bytes]:
@@ -197,7 +207,9 @@ def _argilla() -> list[bytes]:
                 {"id": item.id, "fields": fields, "metadata": {}, "suggestions": {},
                  "responses": response, "vectors": {}, "status": "completed"}
             )  # fmt: skip
-    return [json.dumps(records).encode(), "\n".join(map(json.dumps, records)).encode()]
+    flat = {"id": "c#1", "text": _TEXT, "label.responses": ["yes"]}
+    lines = "\n".join(map(json.dumps, records))
+    return [json.dumps(records).encode(), lines.encode(), json.dumps([flat]).encode()]
 
 
 def _webanno() -> list[bytes]:
