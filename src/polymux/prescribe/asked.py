@@ -88,7 +88,7 @@ def prescribe(
     with clock.stage("explain"):
         wanted = [choice.rows for choice in found.values()]
         # A budget in characters may be far more than the examples that it bought.
-        shown_rows = ground.sample_rows[: max(MAP_POINTS, *map(len, wanted))]
+        shown_rows = ground.sample_rows[: max([MAP_POINTS, *map(len, wanted)])]
         ground = replace(ground, sample_rows=shown_rows)
         examples = ground.pool.examples(np.concatenate([*wanted, shown_rows]))
         shown = Sample.of(ground, examples)
