@@ -33,22 +33,13 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
-    """An item that annotators label in different ways, with nothing settled."""
-
-    id: str
-    votes: tuple[tuple[Label, tuple[str | None, ...]], ...]
-    """Labels with those who gave them, the most wanted first."""
-
-
-@dataclass(frozen=True, slots=True)
 class Settled:
     """What a rule makes of answers."""
 
     labels: Mapping[str, Label]
     """By id."""
-    conflicts: tuple[Conflict, ...]
-    """In the order of the answers; a person has to decide."""
+    conflicts: tuple[str, ...]
+    """Ids that annotators label in different ways, as the answers come; a person decides."""
 
 
 def agreement(answers_by_item: AnswersByItem, batch: Batch) -> dict[str | None, Agreement]:
@@ -149,15 +140,5 @@ def settle(answers_by_item: AnswersByItem, rule: Rule = majority) -> Settled:
         if label is not None:
             labels[name] = label
         elif votes:
-            conflicts.append(Conflict(name, _votes(given)))
+            conflicts.append(name)
     return Settled(labels, tuple(conflicts))
-
-
-def _votes(given: Iterable[Answer]) -> tuple[tuple[Label, tuple[str | None, ...]], ...]:
-    found: dict[Hashable, tuple[Label, list[str | None]]] = {}
-    for answer in given:
-        if answer.label is not None:
-            one = found.setdefault(_category(answer.label), (answer.label, []))
-            one[1].append(answer.annotator)
-    ordered = sorted(found.values(), key=lambda one: -len(one[1]))
-    return tuple((label, tuple(who)) for label, who in ordered)

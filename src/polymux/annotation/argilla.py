@@ -71,8 +71,7 @@ def _fields(told: dict[str, Any], item: Item, task: str) -> Mapping[str, str | t
     nested = told.get("fields")
     given: Mapping[str, Any] = nested if isinstance(nested, dict) else told
     if task == "token-classification":
-        text: Any = given.get("text")
-        return item.fields if text == tool.text_of(item) else {"tokens": text}
+        return tool.words_in(given.get("text"), item)
     return {name: given[name] for name in item.fields if given.get(name) is not None}
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import lzma
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -37,13 +36,9 @@ _DAMAGE = (
     RuntimeError,
     ValueError,
 )
-Fields = Mapping[str, str | tuple[str, ...]]
-
 # What a project in which all share their labels is exported as.
 _SHARED = "all"
 _SUFFIXES = (".jsonl", ".json")
-_DASHES = re.compile("—+")
-_SHORTEST_RULE = 8
 _ENCRYPTED = 0x1
 _AS_IT_IS = "export JSONL from doccano, and leave it as it is"
 _UNITS = "switch off that doccano counts grapheme clusters as one character, and label it again"
@@ -65,28 +60,13 @@ def _line(item: Item, batch: Batch) -> dict[str, Any]:
         spans = spans_of(item.label, places, tagged=batch.tagged)
         label = [[units[span.start], units[span.end], span.label] for span in spans]
     return {
-        "text": _shown(item),
+        "text": tool.text_of(item) if "tokens" in item.fields else tool.pair_shown(item.fields),
         "label": label,
         "polymux_id": item.id,
         "rank": item.rank,
         # Also where it is not known: a key that only some lines have is NaN to doccano.
         "language": item.language,
     }
-
-
-def _shown(item: Item) -> str:
-    """What a person reads."""
-    if "tokens" in item.fields:
-        return tool.text_of(item)
-    text, pair = (item.fields.get(name) for name in ("text", "text_pair"))
-    return str(text) if pair is None else f"{text}{_rule(item)}{pair}"
-
-
-def _rule(item: Item) -> str:
-    """What stands between the texts of a pair, and in neither."""
-    both = "\n".join(map(str, item.fields.values()))
-    longest = max(map(len, _DASHES.findall(both)), default=0)
-    return f"\n{'—' * max(_SHORTEST_RULE, longest + 1)}\n"
 
 
 def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:
@@ -141,23 +121,13 @@ def _read(
             "there is no polymux_id", "import the lines into doccano as they were made"
         )
     item = issued.get(name)
-    fields = {} if item is None else tool.texts(_fields(told.get("text"), item))
+    back = tool.words_in if batch.task == "token-classification" else tool.pair_in
+    fields = {} if item is None else tool.texts(back(told.get("text"), item))
     label = None
     # What does not fit is told by the check, which shows both versions.
     if item is not None and fields == item.fields:
         label = _label(told.get("label"), item, batch)
     return [Answer(name, fields, "labelled", label, who, None, line)]
-
-
-def _fields(text: Any, item: Item) -> Fields:
-    """The fields as they came back; a sentence that is another one in place of the words."""
-    if text == _shown(item):
-        return item.fields
-    if "tokens" in item.fields:
-        return {"tokens": text}
-    first, found, second = str(text).partition(_rule(item))
-    pair = found and "text_pair" in item.fields
-    return {"text": first, "text_pair": second} if pair else {"text": text}
 
 
 def _label(told: Any, item: Item, batch: Batch) -> Label:

@@ -24,7 +24,6 @@ from polymux.annotation.words import Span, laid_out, spans_of
 from polymux.errors import InputError, UsageError
 from polymux.records import Label
 
-Fields = Mapping[str, str | tuple[str, ...]]
 Values = Mapping[str, Sequence[dict[str, Any]]]
 
 # The controls; none may be called as a key of the data, beside which JSON_MIN puts them.
@@ -143,11 +142,10 @@ def _read(
         yield Answer(name, fields, state, label, who, seconds, line)
 
 
-def _fields(data: dict[str, Any], item: Item) -> Fields:
+def _fields(data: dict[str, Any], item: Item) -> tool.Fields:
     """The fields as they came back; a sentence that is another one in place of the words."""
     if "tokens" in item.fields:
-        text: Any = data.get("text")
-        return item.fields if text == tool.text_of(item) else {"tokens": text}
+        return tool.words_in(data.get("text"), item)
     return {name: data[name] for name in item.fields if data.get(name) is not None}
 
 

@@ -9,7 +9,6 @@ and comes back as `meta.polymux_id`.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import pairwise
@@ -23,12 +22,8 @@ from polymux.errors import InputError
 from polymux.readers import labels
 from polymux.records import Label
 
-Fields = Mapping[str, str | tuple[str, ...]]
-
 STATES: dict[str, State] = {"accept": "labelled", "reject": "rejected", "ignore": "skipped"}
 ANSWER = "ANSWER"
-_RULE = re.compile("—+")
-_SHORTEST_RULE = 8
 
 
 def dump(batch: Batch) -> bytes:
@@ -54,7 +49,7 @@ def _task(item: Item, batch: Batch) -> dict[str, Any]:
             meta |= item.fields
         options = [{"id": label, "text": label} for label in batch.labels]
         accept = [] if item.label is None else [item.label]
-        task = {"text": _shown(item.fields), "options": options, "accept": accept}
+        task = {"text": tool.pair_shown(item.fields), "options": options, "accept": accept}
     return task | {"meta": meta}
 
 
@@ -87,23 +82,6 @@ def _marks(item: Item) -> list[dict[str, Any]]:
         return []
     pairs = zip(item.label["text"], item.label["answer_start"], strict=True)
     return [{"start": s, "end": s + len(text), "label": ANSWER} for text, s in pairs]
-
-
-def _shown(fields: Fields) -> str:
-    """What a person reads of a text, or of a pair: a rule longer than any in it parts them."""
-    text, pair = str(fields["text"]), fields.get("text_pair")
-    if pair is None:
-        return text
-    longest = max(map(len, _RULE.findall(f"{text}\n{pair}")), default=0)
-    rule = "—" * max(_SHORTEST_RULE, longest + 1)
-    return f"{text}\n{rule}\n{pair}"
-
-
-def _apart(shown: str) -> dict[str, str]:
-    """The pair that was shown, or the text where there is no rule on a line of its own."""
-    rule = max(_RULE.findall(shown), key=len, default="")
-    text, found, pair = shown.partition(f"\n{rule}\n")
-    return {"text": text, "text_pair": pair} if rule and found else {"text": shown}
 
 
 def load(path: Path, batch: Batch) -> Iterator[Answer | InputError]:
@@ -140,16 +118,16 @@ def _read(
     return [Answer(name, fields, state, label, who if isinstance(who, str) else None, None, line)]
 
 
-def _fields(told: dict[str, Any], item: Item, task: str) -> Fields:
+def _fields(told: dict[str, Any], item: Item, task: str) -> tool.Fields:
     """The fields as they came back; a sentence that is another one in place of the words."""
     text = told.get("text")
     if not isinstance(text, str):
         raise InputError(f"{item.id}: there is no text", "give the tool's export as it is")
     if task == "token-classification":
-        return item.fields if text == tool.text_of(item) else {"tokens": text}
+        return tool.words_in(text, item)
     if task == "question-answering":
         return {"question": told["meta"].get("question"), "context": text}
-    return _apart(text) if "text_pair" in item.fields else {"text": text}
+    return tool.pair_in(text, item)
 
 
 def _label(told: dict[str, Any], item: Item, batch: Batch) -> Label:

@@ -6,6 +6,7 @@ Offsets are Unicode code points, an end is one after the last, unless they are s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BufferedReader
 from itertools import accumulate
@@ -18,10 +19,13 @@ from polymux.errors import InputError
 from polymux.readers.source import Source
 from polymux.records import Label
 
+Fields = Mapping[str, str | tuple[str, ...]]
 Read = Callable[[dict[str, Any], int | None], Iterable[Answer | InputError]]
 _BOM = b"\xef\xbb\xbf"
 _OTHER = "give the tool's export as it is, and its format: --from csv, xlsx, conll, ..."
 _ASTRAL = 0x10000
+_DASHES = re.compile("—+")
+_SHORTEST_RULE = 8
 
 
 def answers(path: Path, read: Read) -> Iterator[Answer | InputError]:
@@ -106,6 +110,30 @@ def _objects(path: Path) -> Iterator[tuple[int | None, Any]]:
 def text_of(item: Item) -> str:
     """The text that spans count in: the sentence of the words, or the context of a question."""
     return laid_out(item)[0] if "tokens" in item.fields else str(item.fields["context"])
+
+
+def words_in(text: Any, item: Item) -> Fields:
+    """The words where their sentence came back as it was, else what came in their place."""
+    return item.fields if text == text_of(item) else {"tokens": text}
+
+
+def pair_shown(fields: Fields) -> str:
+    """What a person reads of a text, or of a pair: a rule longer than any in it parts them."""
+    text, pair = str(fields["text"]), fields.get("text_pair")
+    if pair is None:
+        return text
+    longest = max(map(len, _DASHES.findall(f"{text}\n{pair}")), default=0)
+    return f"{text}\n{'—' * max(_SHORTEST_RULE, longest + 1)}\n{pair}"
+
+
+def pair_in(text: Any, item: Item) -> Fields:
+    """The pair that was shown, or the text where there is no rule on a line of its own."""
+    if "text_pair" in item.fields and isinstance(text, str):
+        rule = max(_DASHES.findall(text), key=len, default="")
+        first, found, second = text.partition(f"\n{rule}\n")
+        if rule and found:
+            return {"text": first, "text_pair": second}
+    return {"text": text}
 
 
 def texts(given: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:

@@ -64,13 +64,13 @@ class Round:
         }
         labels = {n: label for n, label in found.labels.items() if n not in decided}
         labels |= {n: label for n, label in decided.items() if label is not None}
-        open_ = tuple(one for one in found.conflicts if one.id not in decided)
+        open_ = tuple(name for name in found.conflicts if name not in decided)
         return Settled(labels, open_)
 
     @property
     def conflicts(self) -> list[str]:
         """Ids that a person has to decide."""
-        return [] if self.closed else [one.id for one in self.settled.conflicts]
+        return [] if self.closed else list(self.settled.conflicts)
 
     @property
     def labelled(self) -> list[Example]:
