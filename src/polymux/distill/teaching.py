@@ -140,9 +140,8 @@ def bridges_of(work: Work, tokenizer: Any) -> list[Bridge | None]:
     found = []
     for language in work.settings.languages:
         told = work.needed(f"teachers/{language}", "teachers")
-        own = AutoTokenizer.from_pretrained(
-            told.get("path") or work.out / "teachers" / language, trust_remote_code=False
-        )
+        path = told.get("path") or work.out / "teachers" / language
+        own = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         names = ("pad_token", "cls_token", "sep_token", "unk_token", "mask_token")
         found.append(
             bridge(
@@ -152,6 +151,7 @@ def bridges_of(work: Work, tokenizer: Any) -> list[Bridge | None]:
                 load_stream(work, language, "train").ids,
                 unknown=own.unk_token_id,
                 specials={getattr(tokenizer, n): getattr(own, n) for n in names},
+                file=str(path),
             )
         )
     return found

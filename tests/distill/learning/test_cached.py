@@ -16,7 +16,6 @@ from polymux.distill.learning.masking import collate
 from polymux.distill.learning.network import hidden_logits
 from polymux.distill.learning.teachers import Batch, Live
 from polymux.distill.text.blocks import Block, Rows
-from polymux.errors import UsageError
 
 MIXED = [(0, 1), (2, 3), (1, 0), (0, 4), (2, 0), (1, 7)]
 ALL = 10_000
@@ -158,10 +157,3 @@ def test_a_cache_in_half_precision_passes_is_near_the_live_teacher(
     live: Dense = teachers(made)[0]
     back = torch.zeros_like(live.p).scatter_(1, target.ids, target.p)
     assert 0 < float((back - live.p).abs().sum(1).mean()) < 0.2
-
-
-def test_a_cache_needs_masks_that_repeat_and_a_known_kind(tmp_path: Path, teachers: Live) -> None:
-    with pytest.raises(UsageError, match="masks that repeat"):
-        written(tmp_path, teachers, "top-k", 3, repeats=0)
-    with pytest.raises(UsageError, match="nothing 'all' is kept"):
-        written(tmp_path, teachers, "all", 3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from polymux.distill.learning.vocabulary import Bridge, bridge
-from polymux.errors import ModelError, UsageError
+from polymux.errors import ModelError
 
 STUDENT = {"<pad>": 0, "<unk>": 1, "<mask>": 2, "cat": 3, "dog": 4, "Katze": 5}
 TEACHER = {"[PAD]": 0, "[UNK]": 1, "[MASK]": 2, "dog": 3, "cat": 4, "horse": 5}
@@ -53,11 +53,17 @@ def test_masked_keeps_the_words_of_the_language_only() -> None:
     assert float(mass) == pytest.approx(0.7)
 
 
-def test_what_has_nothing_in_common_or_no_name_is_refused() -> None:
+def test_what_has_nothing_in_common_is_refused() -> None:
     with pytest.raises(ModelError, match="no word in common"):
         made("match", {"x": 0}, {})
-    with pytest.raises(UsageError, match="no vocabulary"):
-        made("union", TEACHER, SPECIALS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "teacher"), [("shared", TEACHER), ("subset", TEACHER), ("match", {"x": 0})]
+)
+def test_the_teacher_whose_words_do_not_fit_is_named(kind: str, teacher: dict[str, int]) -> None:
+    with pytest.raises(ModelError, match=r"teachers/hi: "):
+        bridge(kind, STUDENT, teacher, TEXT, unknown=1, specials={}, file="teachers/hi")
 
 
 def test_specials_are_matched_by_what_they_do_and_not_by_their_names() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymux.distill.text.corpus import SPLITS, Text, read_texts
-from polymux.errors import InputError, UsageError
+from polymux.errors import InputError
 
 
 def texts(
@@ -187,12 +187,6 @@ def test_languages_are_shuffled_apart(tmp_path: Path) -> None:
     made = texts(tmp_path)
     held = [{line[2:] for line in made[name].lines("test")} for name in "ab"]
     assert held[0] != held[1]
-
-
-def test_text_is_not_split_by_what_nobody_knows(tmp_path: Path) -> None:
-    (tmp_path / "x.txt").write_text("one\ntwo\n", "utf-8")
-    with pytest.raises(UsageError, match="not split by 'pages'"):
-        texts(tmp_path, "pages")
 
 
 def test_signs_that_look_alike_are_not_made_one(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from polymux.distill.learning.losses import Sparse
 from polymux.distill.learning.masking import Masking, collate
 from polymux.distill.learning.teachers import Answer, Batch, Live
 from polymux.distill.text.blocks import Block, Rows
-from polymux.errors import UsageError
 from polymux.progress import Progress
 
 _ROWS = 32
@@ -107,14 +106,7 @@ def write_cache(
 
     Probabilities are half precision, numbers of words as small as the vocabulary lets them be: four
     bytes a word kept.
-
-    Raises:
-        UsageError: masks that never repeat, or nothing known is to be kept.
     """
-    if kind not in KEPT:
-        raise UsageError(f"nothing {kind!r} is kept", f"choose one of: {', '.join(KEPT)}")
-    if not masking.repeats_after:
-        raise UsageError("a cache needs masks that repeat", "give [teachers] maskings above 0")
     device = next(teachers.models[0].parameters()).device
     total, done = masking.repeats_after * sum(map(len, rows)), 0
     starts = []

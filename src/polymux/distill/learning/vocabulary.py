@@ -14,9 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
-from polymux.errors import ModelError, UsageError
-
-KINDS = ("shared", "masked", "subset", "match")
+from polymux.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,7 @@ def bridge(
     *,
     unknown: int,
     specials: Mapping[str, str],
+    file: str | None = None,
 ) -> Bridge | None:
     """What leads from a teacher's words to the student's; None where they are the same.
 
@@ -77,17 +76,16 @@ def bridge(
             is told of.
         unknown: The teacher's number for a word that it does not have.
         specials: The student's special tokens, and what the teacher calls them.
+        file: Where the teacher lies, for errors.
 
     Raises:
         ModelError: vocabularies that are not what `kind` says.
-        UsageError: no such kind.
     """
-    if kind not in KINDS:
-        raise UsageError(f"no vocabulary {kind!r}", f"choose one of: {', '.join(KINDS)}")
     if kind in ("shared", "masked") and student != teacher:
         raise ModelError(
             "its vocabulary is not the student's",
             "give [teachers] vocabulary = 'subset' or 'match' for teachers with words of their own",
+            file=file,
         )
     if kind == "shared":
         return None
@@ -104,8 +102,15 @@ def bridge(
         raise ModelError(
             f"{len(lacking)} of its words are not the student's, such as {lacking[0]}",
             "give [teachers] vocabulary = 'match', which drops them",
+            file=file,
         )
     said = {number: there for number, there in pairs.items() if kind != "masked" or own[number]}
+    if not said:
+        raise ModelError(
+            "it has no word in common with the student",
+            "give a teacher of the same kind of words",
+            file=file,
+        )
     return _made(pairs, said, len(student), len(teacher), text, unknown)
 
 
@@ -118,10 +123,6 @@ def _made(
     unknown: int,
 ) -> Bridge:
     rows, columns = np.array(list(said)), np.array(list(said.values()))
-    if not len(rows):
-        raise ModelError(
-            "it has no word in common with the student", "give a teacher of the same kind of words"
-        )
     to_teacher = torch.full((student,), unknown)
     to_teacher[list(read)] = torch.tensor(list(read.values()))
     known = torch.zeros(student, dtype=torch.bool)

@@ -12,14 +12,12 @@ from hashlib import blake2b
 
 import numpy as np
 
-from polymux.errors import InputError, UsageError
+from polymux.errors import InputError
 from polymux.progress import Progress
 from polymux.readers import read
 from polymux.readers.streams import COMPRESSED
 
 SPLITS = ("train", "dev", "test")
-# What stays together when text is split.
-UNITS = ("documents", "blocks", "lines")
 _HASH_BYTES = 16
 
 
@@ -81,8 +79,6 @@ def _units(path: str, split: str, block_lines: int) -> tuple[int, list[list[str]
     A plain text has documents where empty lines stand between them; in every other format each
     record is one.
     """
-    if split not in UNITS:
-        raise UsageError(f"text is not split by {split!r}", f"choose one of: {', '.join(UNITS)}")
     pool = read(path, task="text-classification", name="text")
     units: list[list[str]] = []
     before = (-1, "")
