@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polymux.distill.text.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, for_rows
 from polymux.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-SPECIALS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
-PAD, CLS, SEP, UNK, MASK = range(len(SPECIALS))
 MASKED = 0.25
 # A word is at most so many sub-words here, an utterance far fewer than a model could read.
 LONGEST = 128
@@ -86,9 +85,8 @@ def make_encoder(
 
 def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
     """A cased BPE tokenizer; accents stay. Unlike Unigram's, its training is the same each time."""
-    from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, trainers
     from tokenizers.models import BPE
-    from transformers import PreTrainedTokenizerFast
 
     made = Tokenizer(BPE(unk_token="<unk>"))
     made.normalizer = normalizers.NFC()
@@ -98,22 +96,7 @@ def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
         vocab_size=vocabulary, special_tokens=list(SPECIALS), show_progress=False
     )
     made.train_from_iterator(texts, trainer)
-    made.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>",
-        pair="<s> $A </s> $B </s>",
-        special_tokens=[("<s>", CLS), ("</s>", SEP)],
-    )
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=made,
-        pad_token="<pad>",
-        cls_token="<s>",
-        bos_token="<s>",
-        eos_token="</s>",
-        sep_token="</s>",
-        unk_token="<unk>",
-        mask_token="<mask>",
-        model_max_length=LONGEST,
-    )
+    return for_rows(made, LONGEST)
 
 
 def masked(rows: Sequence[Sequence[int]], vocabulary: int) -> dict[str, Tensor]:

@@ -22,7 +22,6 @@ from polymux.distill.text.tokenizer import (
     describe,
     train_tokenizer,
 )
-from polymux.errors import UsageError
 
 TEXTS = {
     "hi": "हिन्दी में लिखा हुआ यह वाक्य कहाँ से आया है, कृपया बताइए।",
@@ -199,13 +198,3 @@ def test_a_description_tells_the_round_trip_and_what_is_written_in_bytes(made: A
     assert told["round_trip"] == 1
     assert told["unknown"] == 0
     assert told["bytes"] > 0
-
-
-def test_a_vocabulary_without_room_is_refused() -> None:
-    with pytest.raises(UsageError, match="no room"):
-        train_tokenizer(["a"], kind="bpe", vocabulary=200, length=8)
-
-
-def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(UsageError, match="no tokenizer 'words'"):
-        train_tokenizer(["a"], kind="words", vocabulary=600, length=8)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from polymux.errors import UsageError
-
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
 PAD, CLS, SEP, UNK, MASK = range(len(SPECIALS))
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -19,22 +17,15 @@ def train_tokenizer(texts: Iterable[str], *, kind: str, vocabulary: int, length:
 
     Text is brought to NFC and nothing else: no casing, no accent is lost. A character that the
     vocabulary lacks is written in bytes (`<0x41>`), so nothing is unknown.
-
-    Raises:
-        UsageError: no such kind, or a vocabulary with no room for the bytes.
     """
+    return for_rows(KINDS[kind](texts, vocabulary), length)
+
+
+def for_rows(made: Any, length: int) -> Any:
+    """A tokenizer that begins with `SPECIALS` as a fast one of Hugging Face, rows in `<s> </s>`."""
     from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
-    if kind not in KINDS:
-        raise UsageError(f"no tokenizer {kind!r}", f"choose one of: {', '.join(KINDS)}")
-    smallest = len(SPECIALS) + len(_BYTES) + 1
-    if vocabulary <= smallest:
-        raise UsageError(
-            f"a vocabulary of {vocabulary} has no room for words",
-            f"give more than {smallest} (5 special tokens and 256 bytes)",
-        )
-    made = KINDS[kind](texts, vocabulary)
     made.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
         pair="<s> $A </s> $B </s>",
