@@ -17,6 +17,7 @@ from polymux.distill.paper import PAPER
 from polymux.distill.scoring.claims import verdicts
 from polymux.distill.scoring.probes import SCORES
 from polymux.distill.work import Work, processes
+from polymux.folders import write_text
 from polymux.statistics import paired_bootstrap
 
 TRANSFERS = ("in-language", "zero-shot")
@@ -35,9 +36,7 @@ def report(work: Work) -> None:
         ("report.md", markdown(told)),
         ("report.html", page(told)),
     ):
-        draft = work.out / f".{name}.part"
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(work.out / name)
+        write_text(work.out / name, text, force=True)
 
 
 def record(work: Work) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +20,7 @@ from polymux.distill.learning.relations import listened, relation_loss
 from polymux.distill.learning.teachers import Batch, Teaching
 from polymux.distill.text.blocks import Block, Rows
 from polymux.distill.text.sampling import Draw, Mix
+from polymux.folders import write_text
 from polymux.progress import Progress
 from polymux.train import Fitted, Recipe, fit
 
@@ -174,10 +174,7 @@ class Weak:
             for language, batches in self.held_out.items()
         }
         self.found[str(update)] = losses
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
-        draft.write_text(json.dumps(self.found), encoding="utf-8")
-        draft.replace(self.file)
+        write_text(self.file, json.dumps(self.found), force=True)
         self._apply(losses)
 
     def _restore(self, update: int) -> None:
