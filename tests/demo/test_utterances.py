@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from importlib.resources import files
 
 import pytest
 
@@ -14,12 +15,15 @@ from polymux.demo.utterances import (
     SLOTS,
     Language,
     Utterance,
-    codes,
     language,
     utterances,
 )
 
-CODES = codes()
+CODES = sorted(
+    file.name.removesuffix(".toml")
+    for file in (files("polymux.demo") / "languages").iterdir()
+    if file.name.endswith(".toml")
+)
 # Unicode names of letters begin with their script.
 SCRIPTS = {
     "LATIN": "Latin",

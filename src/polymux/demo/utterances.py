@@ -62,12 +62,6 @@ class Language:
     """By slot, or slot and form."""
 
 
-def codes() -> tuple[str, ...]:
-    """The languages there are."""
-    names = (entry.name for entry in (files(__package__) / "languages").iterdir())
-    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
-
-
 def language(code: str) -> Language:
     """Read the templates and word lists of a language."""
     place = files(__package__) / "languages" / f"{code}.toml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from polymux.distill.work import Work, identity_of
 from polymux.encoders.pytorch import device_named
 from polymux.errors import WorkError
 from polymux.readers import read
+from polymux.report.balance.record import RANDOM
 
-RANDOM = "random encoder"
 # Totals that must be the same for models that are compared as equally trained.
 EQUAL = ("updates", "tokens", "rows_an_update", "schedule")
 
@@ -178,7 +179,7 @@ def _words(work: Work, model: Any, tokenizer: Any, language: str) -> dict[str, A
         characters=characters,
         plain=plain,
     )
-    return {name: getattr(found, name) for name in found.__dataclass_fields__}
+    return asdict(found)
 
 
 def _keep(draft: Path, told: dict[str, Any], task: str, found: Matrix) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -134,12 +135,7 @@ def _overlap(work: Work, language: str, task: str, pattern: str) -> dict[str, An
     tested = read(path, task="token-classification", name=f"{task} test")
     sentences = [example.fields["tokens"] for example in tested]
     found = overlap(lines_of(work, language, "train"), sentences)
-    return {
-        "sentences": found.sentences,
-        "whole": found.whole,
-        "partly": found.partly,
-        "share": found.share,
-    }
+    return asdict(found) | {"share": found.share}
 
 
 def lines_of(work: Work, language: str, split: str) -> list[str]:

@@ -251,7 +251,7 @@ def _cache(
     )
     place = f"cache/{identity}"
     if work.done(place, identity) is None:
-        with work.making(place, identity) as (draft, told):
+        with work.making(place, identity) as (draft, _):
             write_cache(
                 draft,
                 live,
@@ -262,7 +262,6 @@ def _cache(
                 autocast=work.autocast,
                 progress=work.progress,
             )
-            told["bytes"] = sum(file.stat().st_size for file in draft.iterdir())
     return read_cache(work.out / place)
 
 

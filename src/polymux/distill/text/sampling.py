@@ -26,14 +26,6 @@ class Mix:
     phases: Sequence[tuple[float, Mapping[str, float]]]
     """Until which part of the run (the last: 1) languages are drawn by which shares, of sum 1."""
 
-    def share(self, language: str) -> float:
-        """Over the whole run."""
-        before, total = 0.0, 0.0
-        for until, shares in self.phases:
-            total += (until - before) * shares[language]
-            before = until
-        return total
-
 
 def all_data(sizes: Sizes, budget: float, options: Mapping[str, float]) -> Mix:
     """Everything is kept and drawn by its size: c_L = |C_L| (alpha = 1)."""
