@@ -39,9 +39,9 @@ class Plan:
     sample: int = 100
     """Unlabelled utterances of each target."""
     test: int = 200
+    """Labelled ones of each target, looked at only to score."""
     text: int = 500
     """More unlabelled utterances of every language, for the encoder to learn from."""
-    """Labelled ones of each target, looked at only to score."""
 
     @property
     def languages(self) -> tuple[str, ...]:

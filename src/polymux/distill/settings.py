@@ -145,7 +145,7 @@ class Teachers(_Section):
     maskings: int = Field(default=2, ge=1)
     """Different masks of a row, where teachers are cached."""
     weak: Literal["keep", "drop"] = "keep"
-    """Whether a language whose teacher is worse than the student learns from words alone."""
+    """Whether a language whose teacher is no better than the student learns from words alone."""
 
 
 class System(_Section):

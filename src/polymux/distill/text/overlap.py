@@ -19,7 +19,7 @@ class Overlap:
     whole: int
     """Sentences that stand there as a line of their own."""
     partly: int
-    """Sentences of eight words or more of which eight in a row stand there."""
+    """Those, and sentences of which eight words in a row stand there."""
 
     @property
     def share(self) -> float:
