@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from polymux.report import words
-from polymux.report.table import Table
+from polymux.report.table import Section, Table
 
 _LONGEST = 1000
 # What Markdown, GitHub's tables or its mathematics would read as more than itself.
 _MARKS = re.compile(r"[\\`*_\[\]#|~$]")
 _LIST = re.compile(r"^(\d*)([-+=.)])(?=\s|$|[-=])")
+
+
+def document(title: str, said: Iterable[str], sections: Iterable[Section]) -> str:
+    """A whole text: what is said of all, then its sections."""
+    parts = [f"# {plain(title)}", *map(paragraph, said)]
+    for section in sections:
+        parts += [f"## {plain(section.title)}", *map(paragraph, section.said)]
+        if section.listed:
+            parts.append("\n".join(f"- {paragraph(item)}" for item in section.listed))
+        for one in section.tables:
+            parts += [f"**{plain(one.caption)}**"] if one.caption else []
+            parts.append(table(one))
+    return "\n\n".join(parts) + "\n"
 
 
 def table(shown: Table) -> str:

@@ -9,7 +9,7 @@ from polymux.report import words
 from polymux.report.balance import scores, training
 from polymux.report.balance.plots import legend, plots
 from polymux.report.balance.record import Record
-from polymux.report.markdown import paragraph, plain, table
+from polymux.report.markdown import document
 from polymux.report.pages import rendered
 from polymux.report.table import Section
 
@@ -22,15 +22,7 @@ def markdown(record: Record) -> str:
     Args:
         record: What the report says, see `polymux.report.balance.record`.
     """
-    parts = [f"# {plain(record['name'])}", *map(paragraph, _opening(record))]
-    for section in _sections(record):
-        parts += [f"## {plain(section.title)}", *map(paragraph, section.said)]
-        if section.listed:
-            parts.append("\n".join(f"- {paragraph(item)}" for item in section.listed))
-        for one in section.tables:
-            parts += [f"**{plain(one.caption)}**"] if one.caption else []
-            parts.append(table(one))
-    return "\n\n".join(parts) + "\n"
+    return document(record["name"], _opening(record), _sections(record))
 
 
 def page(record: Record) -> str:

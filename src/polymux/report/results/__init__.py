@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.sax.saxutils import quoteattr
 
-from polymux.report import markdown as md
+from polymux.report.markdown import document
 from polymux.report.pages import own_files, rendered
 from polymux.report.results.plots import Figure, figures, legend
 from polymux.report.results.record import Record
@@ -26,16 +26,9 @@ def page(record: Record, drawn: Mapping[str, list[Figure]]) -> str:
 
 def markdown(record: Record) -> str:
     """The same but for the figures, as one Markdown text."""
-    parts = [f"# {md.plain(record['title'])}", *map(md.paragraph, record["lead"])]
     # What is only drawn has no place in a text.
-    for section in (one for one in record["sections"] if one.tables or one.listed):
-        parts += [f"## {md.plain(section.title)}", *map(md.paragraph, section.said)]
-        for table in section.tables:
-            parts += [f"**{md.plain(table.caption)}**"] if table.caption else []
-            parts.append(md.table(table))
-        if section.listed:
-            parts.append("\n".join(f"- {md.paragraph(item)}" for item in section.listed))
-    return "\n\n".join(parts) + "\n"
+    told = [section for section in record["sections"] if section.tables or section.listed]
+    return document(record["title"], record["lead"], told)
 
 
 def drawing(figure: Figure) -> str:
