@@ -250,6 +250,27 @@ def test_a_student_of_one_teacher_agrees_with_it_more_than_a_twin_of_hard_labels
     assert soft < hard
 
 
+@pytest.mark.parametrize("teachers", [{}, {"cached": "top-k", "maskings": 8}])
+def test_total_compute_is_that_of_teachers_and_student_however_these_are_asked(
+    tmp_path: Path, teachers: dict
+) -> None:
+    told = changed(
+        ALONE,
+        training={"tokens": 10_000, "batch_tokens": 256},
+        teachers={"tokens": 5_000} | teachers,
+        systems={"hl-unimax": {}, "student": {}},
+    )
+    config = write_world(tmp_path, told, ["de"])
+    systems = ["student", "hl-unimax"]
+    distill(config, stages=["corpus", "tokenizer", "teachers", *systems], device="cpu")
+    run = tmp_path / "run"
+    student, total = (stage(run / f"systems/{name}/1") for name in systems)
+    wanted = student["flops"] + stage(run / "teachers/de")["flops"]
+    update = total["flops"] / total["updates"]
+    assert total["flops"] == pytest.approx(wanted, abs=2 * update)
+    assert wanted > 10 * update
+
+
 @pytest.fixture(scope="module")
 def more(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More systems on the same teachers: shuffled ones, every other loss, weak teachers dropped."""

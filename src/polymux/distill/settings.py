@@ -166,7 +166,7 @@ class System(_Section):
     relation_weight: float = Field(default=1.0, ge=0)
     """Of relations beside words."""
     compute: Literal["student", "total"] = "student"
-    """`total`: as much as teachers and student together."""
+    """`total`: as much as teachers and the first system that asks them together."""
     start: str = "random"
     """`random`, `teacher:LANGUAGE`, or a model's path."""
     teachers: Literal["own", "shuffled"] = "own"

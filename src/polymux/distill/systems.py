@@ -46,15 +46,14 @@ def _system(work: Work, name: str, asked: System, seed: int) -> None:
     place = f"systems/{name}/{seed}"
     text = work.needed("tokenizer", "tokenizer")
     loss = loss_of(asked)
-    stands_on = _stands_on(work, asked)
     identity = identity_of(
         text=text["identity"],
         model=settings.model.model_dump(),
         training=settings.training.model_dump(),
-        teachers=settings.teachers.model_dump() if loss.asks_teachers else None,
+        teachers=_teachers_of(work, asked),
         system=asked.model_dump(),
         start=_start_contents(work, asked),
-        stands_on=stands_on,
+        stands_on=_stands_on(work, asked),
         seed=seed,
     )
     if work.done(place, identity) is not None:
@@ -63,7 +62,7 @@ def _system(work: Work, name: str, asked: System, seed: int) -> None:
     streams = {lang: load_stream(work, lang, "train") for lang in settings.languages}
     model = _started(work, asked, tokenizer, seed)
     forward = flops_of(work, model)
-    tokens = _tokens(work, asked)
+    tokens = _tokens(work, asked, streams, tokenizer, forward)
     rows, mix = _rows(work, streams, asked, tokenizer, tokens)
     plan = plan_of(work, rows, mix, tokens, seed)
     repeats = settings.teachers.maskings if _cached(work, loss) else 0
@@ -93,7 +92,8 @@ def _system(work: Work, name: str, asked: System, seed: int) -> None:
         ],
         "schedule": settings.training.schedule,
     } | _told_of(work, lesson)
-    flops = TRAINING * forward * sum(plan.tokens.values()) + _asking(work, lesson, plan, rows)
+    read = float(sum(plan.tokens.values()))
+    flops = TRAINING * forward * read + (_asking(work, read, rows) if loss.asks_teachers else 0.0)
     saved(work, place, identity, model, tokenizer, plan, fitted, about, flops)
 
 
@@ -124,16 +124,14 @@ def loss_of(asked: System) -> Loss:
     )
 
 
-def _asking(work: Work, lesson: Lesson, plan: Plan, rows: Mapping[str, Rows]) -> float:
+def _asking(work: Work, tokens: float, rows: Mapping[str, Rows]) -> float:
     """Operations of the teachers' passes: one a token read, or one a token kept and mask."""
     settings = work.settings
-    if lesson.teaching is None:
-        return 0.0
+    if settings.teachers.cached != "no":
+        kept = sum(len(own) * (own.mean_tokens + 2) for own in rows.values())
+        tokens = kept * settings.teachers.maskings
     model, _ = load_teacher(work, settings.languages[0])
-    if isinstance(lesson.teaching, Live):
-        return flops_of(work, model) * sum(plan.tokens.values())
-    kept = sum(len(own) * (own.mean_tokens + 2) for own in rows.values())
-    return flops_of(work, model) * kept * settings.teachers.maskings
+    return flops_of(work, model) * tokens
 
 
 def _start_contents(work: Work, asked: System) -> list[str]:
@@ -151,15 +149,33 @@ def _stands_on(work: Work, asked: System) -> list[str]:
     ]
 
 
-def _tokens(work: Work, asked: System) -> float:
+def _student(work: Work) -> System:
+    """The first system that asks teachers, or one as it is by default."""
+    systems = work.settings.systems.values()
+    return next((one for one in systems if loss_of(one).asks_teachers), System())
+
+
+def _teachers_of(work: Work, asked: System) -> Any:
+    """What settings of teachers decide a system."""
+    told = work.settings.teachers.model_dump()
+    if asked.compute == "total" and told["cached"] != "no":
+        # A cache costs as much as the student keeps of the text.
+        return told, _student(work).model_dump()
+    return told if loss_of(asked).asks_teachers else None
+
+
+def _tokens(
+    work: Work, asked: System, streams: Mapping[str, Stream], tokenizer: Any, forward: float
+) -> float:
     """How long a system is trained; `total` is what teachers and student took, in tokens."""
     tokens = float(work.settings.training.tokens)
     if asked.compute == "student":
         return tokens
     taught = sum(
-        work.needed(f"teachers/{lang}", "teachers")["tokens"] for lang in work.settings.languages
+        work.needed(f"teachers/{lang}", "teachers")["flops"] for lang in work.settings.languages
     )
-    return float(taught + tokens * (TRAINING + 1) / TRAINING)
+    rows, _ = _rows(work, streams, _student(work), tokenizer, tokens)
+    return float(tokens + (taught + _asking(work, tokens, rows)) / (TRAINING * forward))
 
 
 def _rows(
