@@ -214,6 +214,12 @@ def _notes(work: Work) -> Iterator[str]:
         + ", before the tokenizer, the teachers and the students."
     )
     yield "Z-S is the mean over all cells whose target language is in the group."
+    if settings.teachers.vocabulary != "shared":
+        yield (
+            "Teachers have words of their own. On the text of another language a teacher's loss is "
+            "that of the language's own teacher, and what it is worse by over the hidden tokens "
+            "that both have words for."
+        )
     if len(settings.seeds) < 2:
         yield "One seed: no interval here tells what another training would change."
     for name in settings.systems:

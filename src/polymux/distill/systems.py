@@ -28,7 +28,7 @@ from polymux.distill.models import (
 )
 from polymux.distill.settings import System, stands_on_teachers
 from polymux.distill.stages import load_stream, load_tokenizer, model_contents, rows_of
-from polymux.distill.teaching import bridges_of, held_out_of, load_teacher
+from polymux.distill.teaching import asked_of, bridges_of, held_out_of, load_teacher
 from polymux.distill.text.blocks import Rows, Stream
 from polymux.distill.text.sampling import Mix, sampling_named
 from polymux.distill.work import Work, identity_of
@@ -292,13 +292,18 @@ def _weak(
 ) -> Weak | None:
     if work.settings.teachers.weak == "keep":
         return None
-    table = work.needed("diagonal", "teachers")["loss"]
+    told = work.needed("diagonal", "teachers")
+    # Of teachers with words of their own: the loss on the tokens that each was asked about.
+    table = told.get("asked", told["loss"])
     languages = list(work.settings.languages)
     teacher = [languages.index(name) for name in _answering(work, asked)]
+    bridges = bridges_of(work, tokenizer)
+    whole = held_out_of(work, tokenizer, masking_of(work, tokenizer, 0))
+    held_out = {i: asked_of(batches, bridges[teacher[i]]) for i, batches in whole.items()}
     return Weak(
         lesson,
         model,
-        held_out_of(work, tokenizer, masking_of(work, tokenizer, 0)),
+        {i: batches for i, batches in held_out.items() if batches},
         {i: table[teacher[i]][i] for i in range(len(table))},
         plan.updates,
         work.autocast,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from polymux.distill.learning import network
-from polymux.distill.learning.held_out import check_diagonal, held_out_batches, held_out_loss
+from polymux.distill.learning.held_out import (
+    check_diagonal,
+    compared,
+    held_out_batches,
+    held_out_losses,
+)
 from polymux.distill.learning.masking import Masking
 from polymux.distill.learning.training import Lesson
 from polymux.distill.learning.vocabulary import Bridge, bridge
@@ -81,22 +87,24 @@ def _diagonal(work: Work) -> None:
     """The held-out loss of every teacher on every language: own text must be the easiest."""
     languages = work.settings.languages
     made = [work.needed(f"teachers/{lang}", "teachers")["identity"] for lang in languages]
-    identity = identity_of(teachers=made)
+    is_shared = work.settings.teachers.vocabulary == "shared"
+    identity = identity_of(teachers=made, **({} if is_shared else {"compared": "words of both"}))
     told = work.done("diagonal", identity)
     if told is None:
         tokenizer = load_tokenizer(work)
         masking = masking_of(work, tokenizer, 0)
         bridges = bridges_of(work, tokenizer)
         batches = held_out_of(work, tokenizer, masking)
-        table = []
+        asked = []
         for place, language in enumerate(languages):
             work.tell("compare the teachers", place, len(languages))
             model, _ = load_teacher(work, language)
             over = bridges[place]
-            each = range(len(languages))
-            table.append([_asked(model, batches[i], over, work.autocast) for i in each])
+            asked.append([_asked(model, some, over, work.autocast) for some in batches.values()])
         with work.making("diagonal", identity) as (_, told):
-            told["loss"] = table
+            told["loss"] = compared(asked, blind=math.log(len(tokenizer)))
+            if not is_shared:
+                told["asked"] = [[float(losses.nanmean()) for losses in row] for row in asked]
     check_diagonal(torch.tensor(told["loss"]), languages)
 
 
@@ -105,17 +113,27 @@ def _asked(
     batches: Sequence[Mapping[str, torch.Tensor]],
     over: Bridge | None,
     autocast: torch.dtype,
-) -> float:
+) -> torch.Tensor:
+    """The loss of each hidden token; NaN where the teacher has no word for it."""
     if over is None:
-        return held_out_loss(model, batches, autocast)
-    read = []
+        return held_out_losses(model, batches, autocast)
+    read = [{**one, **{n: over.read(one[n]) for n in ("gold", "input_ids")}} for one in batches]
+    known = over.known[torch.cat([one["gold"] for one in batches])]
+    # Guessing that a word is unknown is no knowledge of the text.
+    return held_out_losses(model, read, autocast).where(known, torch.nan)
+
+
+def asked_of(
+    batches: Sequence[Mapping[str, torch.Tensor]], over: Bridge | None
+) -> list[Mapping[str, torch.Tensor]]:
+    """Batches with the hidden tokens only that a teacher has words for; none without any."""
+    if over is None:
+        return list(batches)
+    kept = []
     for batch in batches:
-        # Guessing that a word is unknown is no knowledge of the text.
         there = over.known[batch["gold"]]
-        kept = {name: batch[name][there] for name in ("row", "place", "gold")}
-        kept["gold"] = over.read(kept["gold"])
-        read.append({**batch, **kept, "input_ids": over.read(batch["input_ids"])})
-    return held_out_loss(model, [one for one in read if len(one["gold"])], autocast)
+        kept.append({**batch, **{name: batch[name][there] for name in ("row", "place", "gold")}})
+    return [batch for batch in kept if len(batch["gold"])]
 
 
 def held_out_of(

@@ -8,7 +8,12 @@ import pytest
 import torch
 from tests.distill.learning.worlds import ROWS, masking, model
 
-from polymux.distill.learning.held_out import check_diagonal, held_out_batches, held_out_loss
+from polymux.distill.learning.held_out import (
+    check_diagonal,
+    compared,
+    held_out_batches,
+    held_out_loss,
+)
 from polymux.distill.learning.masking import collate
 from polymux.distill.learning.network import new
 from polymux.distill.text.blocks import Block
@@ -79,3 +84,15 @@ def test_both_languages_are_named_where_another_teacher_is_better() -> None:
     shuffled = torch.tensor([[1.0, 3.0], [2.0, 1.5]]).flip(0)
     with pytest.raises(WorkError, match="te is easier for the teacher of de"):
         check_diagonal(shuffled, ["te", "de"])
+
+
+def test_teachers_are_compared_over_the_tokens_that_both_have_words_for() -> None:
+    no = float("nan")
+    own, few = torch.tensor([1.0, 5.0, 3.0]), torch.tensor([2.0, no, no])
+    # It meets the easy token only, and is worse there.
+    assert float(few.nanmean()) < float(own.mean())
+    table = compared([[own, torch.tensor([4.0, 6.0])], [few, torch.tensor([no, 2.0])]], blind=9.0)
+    assert table == [[3.0, 6.0], [4.0, 2.0]]
+    check_diagonal(torch.tensor(table), ["te", "de"])
+    apart = compared([[own, torch.tensor([no])], [own * no, torch.tensor([2.0])]], blind=9.0)
+    assert apart == [[3.0, 9.0], [9.0, 2.0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,23 +33,47 @@ def held_out_batches(rows: Rows, language: int, masking: Masking) -> list[dict[s
     ]
 
 
-@torch.no_grad()
 def held_out_loss(
     model: Any, batches: Sequence[Mapping[str, Tensor]], autocast: torch.dtype
 ) -> float:
-    """Mean cross-entropy of a hidden token, in nats; the model is left in the mode it was in."""
+    """Mean cross-entropy of a hidden token, in nats."""
+    return float(held_out_losses(model, batches, autocast).mean())
+
+
+@torch.no_grad()
+def held_out_losses(
+    model: Any, batches: Sequence[Mapping[str, Tensor]], autocast: torch.dtype
+) -> Float[Tensor, " hidden"]:
+    """Cross-entropy of each hidden token, in nats; the model is left in the mode it was in."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    total = count = 0.0
+    losses = []
     for batch in batches:
         moved = {name: value.to(device) for name, value in batch.items()}
         with torch.autocast(device.type, autocast, enabled=autocast != torch.float32):
             logits = hidden_logits(model, moved)
-        total += float(cross_entropy(logits.float(), moved["gold"], reduction="sum"))
-        count += len(moved["gold"])
+        losses.append(cross_entropy(logits.float(), moved["gold"], reduction="none").cpu())
     model.train(was_training)
-    return total / count
+    return torch.cat(losses)
+
+
+def compared(asked: Sequence[Sequence[Tensor]], *, blind: float) -> list[list[float]]:
+    """The loss of every teacher (row) on every text, to be compared within a text.
+
+    Teachers with words of their own are asked about different tokens. So another teacher than the
+    text's own has that one's loss, and what it is worse by over tokens that both have words for.
+
+    Args:
+        asked: By teacher and text the loss of each hidden token; NaN: it has no word for that.
+        blind: The loss where no token is left to compare.
+    """
+
+    def cell(mine: Tensor, own: Tensor) -> float:
+        worse = float((mine - own).nanmean())
+        return blind if math.isnan(worse) else float(own.nanmean()) + worse
+
+    return [[cell(mine, asked[text][text]) for text, mine in enumerate(row)] for row in asked]
 
 
 def check_diagonal(loss_TL: Float[Tensor, "teachers languages"], languages: Sequence[str]) -> None:
