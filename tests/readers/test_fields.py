@@ -10,7 +10,7 @@ import pytest
 
 from polymux.errors import InputError, UsageError
 from polymux.readers import read
-from polymux.records import FIELDS, Example
+from polymux.records import FIELDS, SHARD_SIZE, Example
 
 TOKENS, TEXT, QUESTION = FIELDS
 
@@ -211,3 +211,18 @@ def test_what_polymux_wrote_is_a_training_file_once_labels_are_added(
     assert before.fields == nulled.fields == after.fields
     assert (after.id, after.source_id) == ("a.jsonl#1", "ur/train.jsonl#7")
     assert (after.language, after.extra["rank"]) == ("ur", 1)
+
+
+def test_what_was_counted_stays_where_a_later_reading_stops_in_the_middle(tmp_path: Path) -> None:
+    path = tmp_path / "pool.jsonl"
+    path.write_text(
+        "".join(json.dumps({"text": f"line {n}"}) + "\n" for n in range(SHARD_SIZE + 40)), "utf-8"
+    )
+    pool = read(path, task="token-classification")
+    count = len(list(pool))
+    told = [*pool.notes]
+    assert any(note.endswith(f": {count}") for note in told)
+    begun = pool.shards()
+    next(begun)
+    begun.close()
+    assert pool.notes == told

@@ -122,5 +122,5 @@ def _ended(state: State) -> list[str]:
     spent = f"{state.spent:,.10g} of {state.settings.budget:,} {state.settings.costs.unit}"
     say = [f"finished: {count(len(state.labelled), 'label')}, {spent}; the last model is {model}"]
     if state.left >= 1 and state.choosable:
-        say.append(f"{state.left:,.10g} are left: more rounds in {NAME} would spend them")
+        say.append(f"left to spend: {state.left:,.10g}, by more rounds in {NAME}")
     return say

@@ -33,9 +33,9 @@ def stop_at_estimate(
     if json:
         print_json(record)
         return
-    _print(record)
     for pool in (source, target):
         tell_notes(pool)
+    _print(record)
     print(f"  {out / ESTIMATE}")
 
 
@@ -49,9 +49,6 @@ def _print(record: Mapping[str, Any]) -> None:
     for stage, spent in seconds.items():
         print(f"{stage:16}{duration(spent):>50}")
     print(f"{'all':16}{record['tokens']:>40,}{duration(record['total_seconds']):>10}")
-    print(f"disk {record['disk_mb']:,.0f} MB, memory {record['peak_memory_mb']:,.0f} MB")
-    for proposal in record["proposals"]:
-        print(f"cheaper: {proposal}")
     if record["job"]["screen"] != "off":
         tell("the screen is reckoned in, but not what is then decided in float32")
     tried = record["sampled"]
@@ -59,6 +56,9 @@ def _print(record: Mapping[str, Any]) -> None:
         f"from {tried['examples']:,} examples encoded in {tried['seconds']:.0f} s; duplicates are "
         "not known yet"
     )
+    print(f"disk {record['disk_mb']:,.0f} MB, memory {record['peak_memory_mb']:,.0f} MB")
+    for proposal in record["proposals"]:
+        print(f"cheaper: {proposal}")
 
 
 def compare(estimates: Sequence[Mapping[str, Any] | None]) -> None:

@@ -38,7 +38,7 @@ class Redundancy(Result):
         """On near-duplicates, which labels would be spent on again."""
         told = (
             f"{share(self.share)} of the pool ({self.looked_at:,} looked at) has a near-duplicate "
-            f"in it, besides {self.duplicates:,} exact duplicates that are left out"
+            f"in it; exact duplicates left out: {self.duplicates:,}"
         )
         if self.across:
             told += f"; {share(self.across / self.looked_at)} has one in another language"

@@ -24,7 +24,8 @@ class Notes:
     def tell(self, what: str, path: str, count: int = 1) -> None:
         """Say something of one file; `{count}` in it becomes the sum of its counts over files."""
         files = self._told.setdefault(what, {})
-        if files.get(path) == count:
+        # Who stops in the middle has not seen all of them.
+        if files.get(path, -1) >= count:
             return
         files[path] = count
         self.lines[:] = [_note(what, files) for what, files in self._told.items()]
