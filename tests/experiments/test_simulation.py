@@ -37,11 +37,18 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+STAGES: list[tuple[str, int, int | None]] = []
+
+
 @pytest.fixture(scope="module")
 def whole(corpora: Path) -> Path:
-    """The experiment, run without a disturbance."""
+    """The experiment, run without a disturbance; `STAGES` has what it told of its progress."""
     out = corpora / "whole"
-    simulate(write_experiment(corpora), out, workers=1, device="cpu")
+
+    def told(stage: str, done: int, total: int | None) -> None:
+        STAGES.append((stage, done, total))
+
+    simulate(write_experiment(corpora), out, workers=1, device="cpu", progress=told)
     return out
 
 
@@ -62,6 +69,16 @@ def test_there_is_a_row_for_every_cell_and_language_and_one_for_the_untouched_mo
             for strategy in strategies:
                 assert counts.pop((config, strategy, language)) == 2
     assert not counts
+
+
+def test_long_stages_are_told_of_from_the_start_model_to_the_maps(whole) -> None:
+    stages = {stage: (done, total) for stage, done, total in STAGES}
+    trained = [(done, total) for stage, done, total in STAGES if stage.endswith(": training")]
+    assert trained
+    assert trained[-1][0] == trained[-1][1]
+    done, total = stages["cells"]
+    assert done == total
+    assert {"map of one", "map of both"} <= stages.keys()
 
 
 def test_scores_are_those_of_the_labels_and_the_side_file_sums_up_to_them(whole) -> None:

@@ -67,15 +67,18 @@ def pairs(given: Sequence[str], option: str) -> dict[str, str]:
 
 
 def _plain() -> Progress:
-    """A line when a stage begins and each half minute of it, where no terminal can redraw."""
+    """A line when a stage begins, each half minute of it and then at its end."""
     last: dict[str, float] = {}
+    counted: set[str] = set()
 
     def show(stage: str, done: int, total: int | None) -> None:
         now = time.monotonic()
+        is_end = done == total and stage in counted
         if stage not in last:
             tell(stage)
-        elif now - last[stage] >= PLAIN_LINE_SECONDS:
+        elif is_end or now - last[stage] >= PLAIN_LINE_SECONDS:
             tell(f"{stage}: {done:,}" + (f" of {total:,}" if total else ""))
+            (counted.discard if is_end else counted.add)(stage)
         else:
             return
         last[stage] = now

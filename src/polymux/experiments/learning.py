@@ -16,6 +16,7 @@ from polymux.experiments.choosing import choose
 from polymux.experiments.pools import Corpora, Setting
 from polymux.experiments.settings import Experiment, Training
 from polymux.prescribe.hashes import HashSet
+from polymux.progress import Progress
 from polymux.records import Example, Pool, content_hashes
 from polymux.train import train
 
@@ -30,6 +31,7 @@ def fine_tuned(
     seed: int,
     device: str,
     labels: Sequence[str] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Train a start model on labelled examples; killed, it goes on. `labels` make a new head."""
     train(
@@ -48,6 +50,7 @@ def fine_tuned(
         seed=seed,
         device=device,
         resume=True,
+        progress=progress,
     )
 
 

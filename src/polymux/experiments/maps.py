@@ -15,6 +15,7 @@ from polymux.experiments.pools import Setting
 from polymux.experiments.settings import UNTOUCHED
 from polymux.folders import write_text
 from polymux.prescribe.card import plane
+from polymux.progress import Progress
 from polymux.records import Example
 from polymux.report.map import evenly
 
@@ -31,6 +32,7 @@ def keep_maps(
     out: Path,
     made: Iterable[tuple[Cell, Setting, str]],
     load: Callable[[str], Model],
+    progress: Progress | None = None,
 ) -> None:
     """Write the map of each model and configuration that has none of these cells.
 
@@ -48,6 +50,8 @@ def keep_maps(
         file = out / "maps" / model / f"{configuration}.json"
         of = {name: [cell.name, made_of] for name, (cell, _, made_of) in cells.items()}
         if cells and _made_of(file) != of:
+            if progress is not None:
+                progress(f"map of {configuration}", 0, None)
             setting = next(iter(cells.values()))[1]
             chosen = {name: chosen_ids(out, cell) for name, (cell, _, _) in cells.items()}
             told = {"of": of, **_map(setting, load(model), chosen)}

@@ -27,7 +27,7 @@ from polymux.experiments.settings import (
     read_experiment,
 )
 from polymux.folders import claimed, write_text
-from polymux.progress import Progress
+from polymux.progress import Progress, within
 from polymux.records import Example
 from polymux.train.start import labelled
 
@@ -76,6 +76,10 @@ class _Work:
         """A model as the one of this name is to read."""
         told = self.experiment
         return loaded(path, told.task, told.further(name), self.device)
+
+    def chooser(self, name: str, starts: Mapping[str, str]) -> Model:
+        """The model that chooses for the one of this name."""
+        return self.loaded(name, starts[self.experiment.chooser or name])
 
 
 class _Asked(NamedTuple):
@@ -151,8 +155,7 @@ def _rows(work: _Work, run: Run[Any]) -> tuple[list[Row], int]:
             work.tell("cells", len(found), len(asked))
     ordered = [row for one in asked for row in found[one.cell]]
     write_text(work.out / RESULTS, "".join(map(_line, ordered)), force=True)
-    chooser = work.experiment.chooser
-    keep_maps(work.out, asked, lambda name: work.loaded(name, starts[chooser or name]))
+    keep_maps(work.out, asked, lambda name: work.chooser(name, starts), work.progress)
     return ordered, len(missing)
 
 
@@ -162,7 +165,6 @@ def _started(work: _Work, name: str) -> str:
     path = model_path(told.path, work.folder)
     if not told.train:
         return path
-    work.tell(f"start model {name}")
     try:
         fine_tuned(
             path,
@@ -173,6 +175,7 @@ def _started(work: _Work, name: str) -> str:
             seed=told.seed,
             device=work.device,
             labels=work.corpora.labels or None,
+            progress=within(work.progress, f"start model {name}"),
         )
     except UsageError as error:
         # What is wrong with the settings names no folder.
@@ -299,9 +302,8 @@ def _all_choices(
     groups: dict[tuple[str, str], list[_Asked]] = {}
     for one in asked:
         groups.setdefault((one.cell.model, one.cell.configuration), []).append(one)
-    chooser = work.experiment.chooser
     return {
-        (model, name): _choices(work, work.loaded(model, starts[chooser or model]), some)
+        (model, name): _choices(work, work.chooser(model, starts), some)
         for (model, name), some in groups.items()
     }
 
