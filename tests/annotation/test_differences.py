@@ -16,6 +16,7 @@ from polymux.errors import InputError
     [
         ("नमस्ते", "नमस्कार", "'नमस्ते' was sent, 'नमस्कार' came back"),
         ("שלום", "", "'שלום' was sent, '' came back"),
+        ("बुद्ध", "xxx", "'बुद्ध' was sent, 'xxx' came back"),
         ("gato", None, "'gato' was sent, nothing came back"),
         ("x", "x\u00a0", "'x' was sent, 'x\\xa0' came back"),
         ("a'\u202eb", "x", "'a\\'\\u202eb' was sent, 'x' came back"),

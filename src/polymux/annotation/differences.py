@@ -12,6 +12,8 @@ Value = str | tuple[str, ...] | None
 _SHOWN = 120
 # Controls, formats, surrogates, private and unassigned signs, ends of lines and odd spaces.
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+# Scripts that share the looks of letters.
+_LETTERS_ALIKE = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"}
 
 
 def both(sent: Value, back: Value) -> str:
@@ -54,11 +56,11 @@ def _seen(sign: str) -> str:
 
 
 def _alike(one: str, other: str, place: int) -> bool:
-    """Whether two texts may be read as the same: forms of one sign, or letters of two scripts."""
+    """Whether two texts may be read as the same: forms of one sign, letters of kindred scripts."""
     if _bare(one) == _bare(other):
         return True
-    scripts = [_script(text[place : place + 1]) for text in (one, other)]
-    return None not in scripts and scripts[0] != scripts[1]
+    scripts = {_script(text[place : place + 1]) for text in (one, other)}
+    return len(scripts) > 1 and scripts <= _LETTERS_ALIKE
 
 
 def _bare(text: str) -> str:

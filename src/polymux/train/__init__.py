@@ -168,8 +168,8 @@ def _outcome(
     first, last = fitted.losses[0], fitted.losses[-1]
     if len(fitted.losses) < FEW_UPDATES and last > first / 2:
         notes.append(
-            f"{len(fitted.losses)} updates hardly moved the model (loss {first:.2f} to "
-            f"{last:.2f}): more --epochs, a smaller --batch-size or a larger --lr do"
+            f"{len(fitted.losses)} updates moved the model little (loss {first:.2f} in the first, "
+            f"{last:.2f} in the last): more --epochs, a smaller --batch-size or a larger --lr do"
         )
     return {
         "examples": len(data.examples),
