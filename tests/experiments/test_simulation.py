@@ -79,6 +79,7 @@ def test_long_stages_are_told_of_from_the_start_model_to_the_maps(whole) -> None
     done, total = stages["cells"]
     assert done == total
     assert {"map of one", "map of both"} <= stages.keys()
+    assert f"{total} of {total} cells are to be made" in stages
 
 
 def test_scores_are_those_of_the_labels_and_the_side_file_sums_up_to_them(whole) -> None:

@@ -142,6 +142,7 @@ def _rows(work: _Work, run: Run[Any]) -> tuple[list[Row], int]:
             # Names may have changed since.
             found[one.cell] = [row | work.told for row in rows]
     missing = [one for one in asked if one.cell not in found]
+    work.tell(f"{len(missing):,} of {len(asked):,} cells are to be made")
     settings = json.dumps(work.experiment.model_dump(mode="json"), indent=2) + "\n"
     write_text(work.out / "experiment.json", settings, force=True)
     with (work.out / RESULTS).open("w", encoding="utf-8") as file:
