@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.campaign.worlds import answered, write_world
 
 from polymux.annotation import FORMATS
-from polymux.campaign import Settings, advance, exchange, export, init, status, take
+from polymux.campaign import Settings, advance, export, init, status, take
 from polymux.campaign.ledger import Ledger
 from polymux.campaign.state import ADJUDICATOR, issued_in, read_state
 from polymux.cli import main
 from polymux.errors import InputError, UsageError, WorkError
-
-
-@dataclass(frozen=True)
-class World:
-    folder: Path
-    settings: Settings
+from polymux.folders import claimed
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("world")
-    return World(folder, write_world(folder))
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return write_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture
-def run(world: World, tmp_path: Path) -> Path:
+def run(settings: Settings, tmp_path: Path) -> Path:
     """A campaign whose first round waits."""
-    init(tmp_path / "run", world.settings)
+    init(tmp_path / "run", settings)
     advance(tmp_path / "run")
     return tmp_path / "run"
 
@@ -139,16 +133,16 @@ def test_a_ledger_that_is_no_utf_8_is_told(tmp_path: Path) -> None:
 
 
 def test_a_campaign_is_begun_and_gone_on_with_in_its_own_folder(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my run").mkdir()
     monkeypatch.chdir(tmp_path / "my run")
-    init(".", world.settings)
+    init(".", settings)
     advance(".")
     assert Path("run.toml").samefile(tmp_path / "my run/run.toml")
     (tmp_path / "link").symlink_to(tmp_path / "my run")
     with (
-        exchange.claimed(Path("..") / "my run"),
+        claimed(Path("..") / "my run"),
         pytest.raises(UsageError, match="another polymux is working"),
     ):
         advance(tmp_path / "link")
@@ -167,16 +161,15 @@ def test_a_campaign_is_begun_and_gone_on_with_in_its_own_folder(
     ],
 )
 def test_a_setting_out_of_its_range_is_told(
-    world: World,
+    settings: Settings,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     option: str,
     value: str,
     said: str,
 ) -> None:
-    told = world.settings
-    asked = ["init", str(tmp_path / "run"), "--model", told.model, "--task", told.task]
-    asked += ["--source", told.source[0], "--target", told.target[0], "--budget", "5"]
+    asked = ["init", str(tmp_path / "run"), "--model", settings.model, "--task", settings.task]
+    asked += ["--source", settings.source[0], "--target", settings.target[0], "--budget", "5"]
     with pytest.raises(SystemExit) as ended:
         main([*asked, option, value])
     assert ended.value.code == 2

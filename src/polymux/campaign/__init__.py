@@ -177,13 +177,14 @@ def advance(
             if step is None:
                 return due.told(state, done)
             name, number, count = step
+            unit = state.settings.costs.counted
             if name == "choose":
                 choose.choose(state, number, count, progress=within(progress, f"round {number}"))
-                done.append(f"round {number}: chosen for {count} {_unit(state)}")
+                done.append(f"round {number}: chosen for {count} {unit}")
             elif name == "ahead":
                 show = within(progress, f"round {number}, ahead")
                 choose.choose(state, number, count, by=number - 2, progress=show)
-                done.append(f"round {number}: chosen ahead for {count} {_unit(state)}")
+                done.append(f"round {number}: chosen ahead for {count} {unit}")
             elif name == "close":
                 waiting = due.open_in(state.rounds[number - 1])
                 state.ledger.add("closed", round=number, waited_for=waiting)
@@ -198,10 +199,6 @@ def advance(
                 done.append(f"round {number}: {what}")
             if said is not None:
                 said(done[-1])
-
-
-def _unit(state: State) -> str:
-    return state.settings.costs.counted
 
 
 STEPS: dict[str, tuple[Callable[..., None], str]] = {
